@@ -1,0 +1,140 @@
+/**
+ * Second door: typed speech over a NATS connection that is handed in. Everything is decoded where it enters.
+ *
+ * Promises:
+ * U1. What does not decode is never handed on; a request gets a problem document, an event is counted and dropped.
+ * U2. Every request has a deadline.
+ */
+import type { Msg, MsgHdrs, NatsConnection, Payload, Subscription } from '@nats-io/nats-core';
+import { headers as newHeaders, RequestError, TimeoutError } from '@nats-io/nats-core';
+import type { z } from 'zod';
+import {
+  type Channel,
+  type ChannelName,
+  channels,
+  parseSubject,
+  patternOf,
+  type SubjectParams,
+  subjectOf,
+} from './channels.ts';
+import { decodeJson, Fault } from './errors.ts';
+import { ERROR_CODE_HEADER, ERROR_HEADER } from './schema/call.ts';
+
+type PayloadOf<C extends ChannelName> = z.output<(typeof channels)[C]['payload']>;
+type ReplyOf<C extends ChannelName> = (typeof channels)[C] extends { reply: infer R extends z.ZodType } ? z.output<R> : never;
+
+/** Publishes the payload of a row; a payload that does not fit is a fault of ours and thrown here. */
+export function publish<C extends ChannelName>(
+  nc: NatsConnection,
+  channel: C,
+  params: SubjectParams<C>,
+  payload: PayloadOf<C>,
+  headers?: MsgHdrs,
+): void {
+  nc.publish(subjectOf(channel, params), JSON.stringify(payload), headers === undefined ? {} : { headers });
+}
+
+/**
+ * Sends a request of a row and decodes its reply.
+ * @throws Fault the problem the other side answered, `deadline-exceeded`, or `noResponder` when nobody listens
+ */
+export async function request<C extends ChannelName>(
+  nc: NatsConnection,
+  channel: C,
+  params: SubjectParams<C>,
+  payload: PayloadOf<C>,
+  options: { readonly timeoutMs: number; readonly noResponder: Fault },
+): Promise<ReplyOf<C>> {
+  const subject = subjectOf(channel, params);
+  const row: Channel = channels[channel];
+  const reply = await send(nc, subject, JSON.stringify(payload ?? null), options.timeoutMs, options.noResponder);
+  return decodeJson(row.reply!, reply.data, `reply of ${subject}`) as ReplyOf<C>;
+}
+
+/** One raw request with its failures told apart. @throws Fault as {@link request} */
+export async function send(
+  nc: NatsConnection,
+  subject: string,
+  payload: Payload,
+  timeoutMs: number,
+  noResponder: Fault,
+  headers?: MsgHdrs,
+): Promise<Msg> {
+  let reply: Msg;
+  try {
+    reply = await nc.request(subject, payload, { timeout: timeoutMs, ...(headers === undefined ? {} : { headers }) });
+  } catch (error) {
+    if (error instanceof RequestError && error.isNoResponders()) throw noResponder;
+    if (error instanceof TimeoutError) throw new Fault('deadline-exceeded', `no answer on ${subject} within ${timeoutMs} ms`);
+    throw new Fault('leaf-unreachable', `request on ${subject} failed: ${(error as Error).message}`, { cause: error });
+  }
+  if (reply.headers?.has(ERROR_CODE_HEADER)) {
+    let problem: unknown;
+    try {
+      problem = reply.json();
+    } catch {
+      problem = undefined;
+    }
+    throw Fault.fromProblem(problem);
+  }
+  return reply;
+}
+
+/** Answers a request with a fault: problem document and the headers of the services protocol. */
+export function respondFault(message: Msg, fault: Fault): void {
+  const headers = newHeaders();
+  headers.set(ERROR_CODE_HEADER, String(fault.row.status));
+  headers.set(ERROR_HEADER, `${fault.code}: ${fault.row.title}`);
+  message.respond(JSON.stringify(fault.toProblem()), { headers });
+}
+
+/** Serves a request row: decodes, asks `handle`, answers. Faults become problem documents. */
+export function serve<C extends ChannelName>(
+  nc: NatsConnection,
+  channel: C,
+  params: Partial<SubjectParams<C>>,
+  handle: (payload: PayloadOf<C>, params: SubjectParams<C>) => ReplyOf<C> | Promise<ReplyOf<C>>,
+): Subscription {
+  const row: Channel = channels[channel];
+  return nc.subscribe(patternOf(channel, params), {
+    callback: (error, message) => {
+      if (error) return;
+      void (async () => {
+        try {
+          const where = parseSubject(channel, message.subject);
+          if (!where) throw new Fault('invalid-input', `${message.subject}: no subject of ${channel}`);
+          const payload = decodeJson(row.payload, message.data.length === 0 ? 'null' : message.data, channel);
+          message.respond(JSON.stringify(await handle(payload as PayloadOf<C>, where)));
+        } catch (error) {
+          respondFault(message, Fault.of(error, `${channel} failed`));
+        }
+      })();
+    },
+  });
+}
+
+/** Listens to an event row. `refused` is told what did not decode (U1). */
+export function listen<C extends ChannelName>(
+  nc: NatsConnection,
+  channel: C,
+  pattern: string,
+  handle: (payload: PayloadOf<C>, params: SubjectParams<C>) => void,
+  refused: (subject: string, fault: Fault) => void = () => {},
+): Subscription {
+  const row: Channel = channels[channel];
+  return nc.subscribe(pattern, {
+    callback: (error, message) => {
+      if (error) return;
+      const where = parseSubject(channel, message.subject);
+      if (!where) return;
+      let payload: PayloadOf<C>;
+      try {
+        payload = decodeJson(row.payload, message.data, channel) as PayloadOf<C>;
+      } catch (fault) {
+        refused(message.subject, Fault.of(fault));
+        return;
+      }
+      handle(payload, where);
+    },
+  });
+}

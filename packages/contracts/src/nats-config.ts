@@ -1,0 +1,81 @@
+/**
+ * Text of a nats-server configuration from data: what the embedded fleet, the testkit and `alchemist hub init` write to disk.
+ * Pure. Users get the permissions of their party and nothing else.
+ * Format: nats-server's own (docs.nats.io, "Configuration"); JSON values are valid in it.
+ */
+import type { Party } from './channels.ts';
+import { permissionsOf } from './permissions.ts';
+
+export interface NatsUser {
+  readonly user: string;
+  readonly password: string;
+  /** Party and id the permissions are those of; absent: everything (an administrator). */
+  readonly party?: { readonly party: Party; readonly id: string };
+}
+
+export interface NatsServerOptions {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  /** JetStream domain. */
+  readonly domain: string;
+  readonly storeDirectory: string;
+  readonly maxPayloadBytes?: number;
+  /** Users that may connect; empty lets everyone in (for tests on loopback only). */
+  readonly users: readonly NatsUser[];
+  /** Monitoring port on loopback; absent: off. */
+  readonly monitorPort?: number;
+  /** Hub side: port where leaves join. */
+  readonly leafPort?: number;
+  /** Leaf side: hubs to join, with the user and password of this leaf in the address. */
+  readonly remotes?: readonly { readonly url: string }[];
+  readonly jetstreamMaxMemory?: string;
+  readonly jetstreamMaxFile?: string;
+  /** File to write the process id to. */
+  readonly pidFile?: string;
+}
+
+/** The configuration file's text. */
+export function renderNatsConfig(options: NatsServerOptions): string {
+  const config: Record<string, unknown> = {
+    server_name: options.name,
+    host: options.host,
+    port: options.port,
+    max_payload: options.maxPayloadBytes ?? 8 * 2 ** 20,
+    ...(options.monitorPort === undefined ? {} : { http: `127.0.0.1:${options.monitorPort}` }),
+    ...(options.pidFile === undefined ? {} : { pid_file: options.pidFile }),
+    jetstream: {
+      domain: options.domain,
+      store_dir: options.storeDirectory,
+      max_memory_store: options.jetstreamMaxMemory ?? '256MB',
+      max_file_store: options.jetstreamMaxFile ?? '16GB',
+    },
+  };
+  if (options.users.length > 0) {
+    config['authorization'] = {
+      users: options.users.map(({ user, password, party }) => ({
+        user,
+        password,
+        ...(party === undefined ? {} : { permissions: natsPermissions(party.party, party.id) }),
+      })),
+    };
+  }
+  if (options.leafPort !== undefined || options.remotes) {
+    config['leafnodes'] = {
+      ...(options.leafPort === undefined ? {} : { host: options.host, port: options.leafPort }),
+      // A leaf that waits a minute between tries is offline for a minute longer than its link.
+      ...(options.remotes ? { reconnect: 1, remotes: options.remotes.map(({ url }) => ({ url })) } : {}),
+    };
+  }
+  return `${JSON.stringify(config, null, 2)}\n`;
+}
+
+function natsPermissions(party: Party, id: string): Record<string, unknown> {
+  const { publish, subscribe, allowResponses } = permissionsOf(party, id);
+  return {
+    publish: publish,
+    subscribe: subscribe,
+    // A call may take as long as its longest deadline; one reply each.
+    ...(allowResponses ? { allow_responses: { max: 1, expires: '1h' } } : {}),
+  };
+}

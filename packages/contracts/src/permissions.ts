@@ -1,0 +1,107 @@
+/**
+ * Who may publish and subscribe what on the hub, derived from the channel and topology tables and never typed by hand.
+ *
+ * Promises:
+ * M1. A node's permissions name its own instance wherever an instance stands, calls excepted.
+ * M2. Nothing is granted that no row asks for.
+ * JetStream API subjects: nats-server `server/jetstream_api.go`; a leaf reaches the hub's API as `$JS.hub.API.>`, a client of the hub
+ * as `$JS.API.>` or under the domain.
+ */
+import { type Channel, type ChannelName, channels, type Party, patternOf } from './channels.ts';
+import { type Access, rowsAt, streamName, type TopologyRow } from './topology.ts';
+
+export interface SubjectPermissions {
+  readonly publish: { readonly allow: readonly string[] };
+  readonly subscribe: { readonly allow: readonly string[] };
+  /** Replies to requests that were delivered are allowed without naming inboxes. */
+  readonly allowResponses: boolean;
+}
+
+/** Prefix of a party's reply inboxes: its own, so that nobody else can listen in. */
+export const inboxPrefix = (party: Party, id: string): string => `_INBOX_${party}_${id}`;
+
+/**
+ * What a party may do on the hub.
+ * @param id the instance for `node`, else any name that makes the inbox prefix its own
+ */
+export function permissionsOf(party: Party, id: string): SubjectPermissions {
+  const publish = new Set<string>();
+  const subscribe = new Set<string>([`${inboxPrefix(party, id)}.>`]);
+  for (const name of Object.keys(channels) as ChannelName[]) {
+    const channel: Channel = channels[name];
+    const hasInstance = channel.template.includes('{instance}');
+    const own = party === 'node' && hasInstance ? patternOf(name, { instance: id } as never) : patternOf(name);
+    if (channel.from.includes(party)) publish.add(channel.anyInstance ? patternOf(name) : own);
+    if (channel.to.includes(party)) subscribe.add(own);
+  }
+  // Requests for services discovery (NATS ADR-32): everyone may ask, nodes answer.
+  if (party === 'node')
+    for (const subject of ['$SRV.PING', '$SRV.PING.>', '$SRV.INFO', '$SRV.INFO.>', '$SRV.STATS', '$SRV.STATS.>'])
+      subscribe.add(subject);
+  if (party === 'alchemist') publish.add('$SRV.>');
+  for (const row of rowsAt('hub')) {
+    for (const subject of apiSubjects(row, row.access[party], id)) {
+      publish.add(subject);
+      if (subject.startsWith('$JS.API.')) publish.add(`$JS.hub.${subject.slice('$JS.'.length)}`);
+    }
+    if (row.access[party] === 'all' && row.type !== 'stream')
+      subscribe.add(row.type === 'kv' ? `$KV.${row.name}.>` : `$O.${row.name}.>`);
+  }
+  publish.add('$JS.API.INFO');
+  publish.add('$JS.hub.API.INFO');
+  return {
+    publish: { allow: [...publish].sort() },
+    subscribe: { allow: [...subscribe].sort() },
+    allowResponses: channelsAnswered(party),
+  };
+}
+
+function channelsAnswered(party: Party): boolean {
+  return Object.values(channels).some((channel: Channel) => channel.kind === 'request' && channel.to.includes(party));
+}
+
+function apiSubjects(row: TopologyRow, access: Access, id: string): string[] {
+  const stream = streamName(row);
+  const data = row.type === 'kv' ? `$KV.${row.name}` : row.type === 'object' ? `$O.${row.name}` : 'cim.v1.evt';
+  const own = row.type === 'kv' && row.ownPrefix !== undefined ? row.ownPrefix.replace('{instance}', id) : `${id}.>`;
+  const read = (filter: string) => [
+    `$JS.API.STREAM.INFO.${stream}`,
+    `$JS.API.CONSUMER.CREATE.${stream}.*.${filter}`,
+    `$JS.API.CONSUMER.INFO.${stream}.*`,
+    `$JS.API.CONSUMER.DELETE.${stream}.*`,
+    `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
+    `$JS.API.DIRECT.GET.${stream}.${filter}`,
+    `$JS.ACK.${stream}.>`,
+    `$JS.FC.${stream}.>`,
+  ];
+  switch (access) {
+    case 'none':
+      return [];
+    case 'read-own':
+      return read(`${data}.${own}`);
+    case 'read':
+      return [...read(`${data}.>`), `$JS.API.DIRECT.GET.${stream}`];
+    case 'write-own':
+      return row.type === 'stream'
+        ? [`$JS.API.STREAM.INFO.${stream}`, `$JS.API.DIRECT.GET.${stream}.${data}.${id}.>`]
+        : [
+            `$JS.API.STREAM.INFO.${stream}`,
+            `${data}.${own}`,
+            `$JS.API.${data}.${own}`,
+            `$JS.API.DIRECT.GET.${stream}.${data}.${own}`,
+          ];
+    case 'all':
+      return [
+        `$JS.API.STREAM.*.${stream}`,
+        `$JS.API.STREAM.MSG.*.${stream}`,
+        `$JS.API.CONSUMER.*.${stream}`,
+        `$JS.API.CONSUMER.*.${stream}.>`,
+        `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
+        `$JS.API.DIRECT.GET.${stream}`,
+        `$JS.API.DIRECT.GET.${stream}.>`,
+        `$JS.ACK.${stream}.>`,
+        `$JS.FC.${stream}.>`,
+        ...(row.type === 'stream' ? [] : [`${data}.>`, `$JS.API.${data}.>`]),
+      ];
+  }
+}

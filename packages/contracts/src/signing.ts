@@ -1,0 +1,153 @@
+/**
+ * Digests, canonical bytes and signatures.
+ *
+ * Promises:
+ * S1. Only `verifyStatement` and `verifyDesired` say that a signature is good, and they say whose it is.
+ * S2. What is signed is canonical JSON (RFC 8785) under DSSE's pre-authentication encoding (DSSE protocol v1), so neither spacing nor
+ *     key order nor the type of the document can be changed under a signature.
+ * S3. Verification never depends on the key id alone: the signature is checked with the trusted key of that id.
+ */
+import { createHash } from 'node:crypto';
+import { fromPublic, fromSeed, type KeyPair } from '@nats-io/nkeys';
+import canonicalize from 'canonicalize';
+import { decodeJson, Fault } from './errors.ts';
+import { Digest, PublicKey } from './ids.ts';
+import type { Desired } from './schema/desired.ts';
+import type { Manifest } from './schema/manifest.ts';
+import { BundleStatement, type Envelope, type Signature } from './schema/signature.ts';
+
+export const BUNDLE_PAYLOAD_TYPE = 'application/vnd.cim.bundle.v1+json';
+export const DESIRED_PAYLOAD_TYPE = 'application/vnd.cim.desired.v1+json';
+
+/** RFC 8785 canonical JSON, UTF-8. @throws TypeError for what JSON cannot say */
+export function canonicalBytes(value: unknown): Uint8Array {
+  const text = canonicalize(value);
+  if (text === undefined) throw new TypeError('value has no JSON form');
+  return new TextEncoder().encode(text);
+}
+
+export function digestOf(bytes: Uint8Array): Digest {
+  return Digest.parse(`sha256:${createHash('sha256').update(bytes).digest('hex')}`);
+}
+
+export const manifestDigest = (manifest: Manifest): Digest => digestOf(canonicalBytes(manifest));
+
+/** Hash of a stream as it passes by. */
+export function digester(): { update(chunk: Uint8Array): void; digest(): Digest } {
+  const hash = createHash('sha256');
+  return { update: (chunk) => void hash.update(chunk), digest: () => Digest.parse(`sha256:${hash.digest('hex')}`) };
+}
+
+/** DSSE v1: "DSSEv1" SP len(type) SP type SP len(body) SP body. */
+function preAuthEncoding(payloadType: string, payload: Uint8Array): Uint8Array {
+  const head = new TextEncoder().encode(
+    `DSSEv1 ${new TextEncoder().encode(payloadType).length} ${payloadType} ${payload.length} `,
+  );
+  const out = new Uint8Array(head.length + payload.length);
+  out.set(head);
+  out.set(payload, head.length);
+  return out;
+}
+
+/** A key that signs. The seed stays inside. */
+export interface Signer {
+  readonly publicKey: PublicKey;
+  sign(bytes: Uint8Array): Uint8Array;
+}
+
+/** @param seed text of an nkey seed (`SA…` publisher, `SO…` operator). @throws Fault `invalid-input` when it is none */
+export function signerFromSeed(seed: string): Signer {
+  let pair: KeyPair;
+  try {
+    pair = fromSeed(new TextEncoder().encode(seed.trim()));
+  } catch (cause) {
+    throw new Fault('invalid-input', 'key: expected an nkey seed that starts with "SA" or "SO"', { cause });
+  }
+  const publicKey = PublicKey.safeParse(pair.getPublicKey());
+  if (!publicKey.success) throw new Fault('invalid-input', 'key: expected a publisher (SA…) or operator (SO…) seed');
+  return { publicKey: publicKey.data, sign: (bytes) => pair.sign(bytes) };
+}
+
+function verifyWith(key: PublicKey, bytes: Uint8Array, sig: string): boolean {
+  try {
+    return fromPublic(key).verify(bytes, Buffer.from(sig, 'base64'));
+  } catch {
+    return false;
+  }
+}
+
+export interface TrustedSigner {
+  readonly name: string;
+  readonly key: PublicKey;
+}
+
+export function signStatement(statement: BundleStatement, signer: Signer): Envelope {
+  const payload = canonicalBytes(BundleStatement.parse(statement));
+  const sig = Buffer.from(signer.sign(preAuthEncoding(BUNDLE_PAYLOAD_TYPE, payload))).toString('base64');
+  return {
+    payloadType: BUNDLE_PAYLOAD_TYPE,
+    payload: Buffer.from(payload).toString('base64'),
+    signatures: [{ keyid: signer.publicKey, sig }],
+  };
+}
+
+/** What an envelope claims, before anyone has checked it: for showing and for choosing what to fetch, never for running. */
+export function claimedStatement(envelope: Envelope): BundleStatement {
+  if (envelope.payloadType !== BUNDLE_PAYLOAD_TYPE) {
+    throw new Fault(
+      'signature-invalid',
+      `envelope.payloadType: expected "${BUNDLE_PAYLOAD_TYPE}", found "${envelope.payloadType}"`,
+    );
+  }
+  return decodeJson(BundleStatement, Buffer.from(envelope.payload, 'base64'), 'statement', 'signature-invalid');
+}
+
+/**
+ * The statement of an envelope that a trusted publisher signed.
+ * @throws Fault `signer-unknown` when no signer is trusted, `signature-invalid` when a trusted one's signature does not fit
+ */
+export function verifyStatement(
+  envelope: Envelope,
+  trusted: readonly TrustedSigner[],
+): { readonly statement: BundleStatement; readonly signer: TrustedSigner } {
+  const statement = claimedStatement(envelope);
+  const bytes = preAuthEncoding(BUNDLE_PAYLOAD_TYPE, Buffer.from(envelope.payload, 'base64'));
+  return { statement, signer: firstGood(envelope.signatures, trusted, bytes, `bundle ${statement.name}@${statement.version}`) };
+}
+
+function firstGood(
+  signatures: readonly Signature[],
+  trusted: readonly TrustedSigner[],
+  bytes: Uint8Array,
+  what: string,
+): TrustedSigner {
+  let known = false;
+  for (const { keyid, sig } of signatures) {
+    const signer = trusted.find(({ key }) => key === keyid);
+    if (!signer) continue;
+    known = true;
+    if (verifyWith(signer.key, bytes, sig)) return signer;
+  }
+  const ids = signatures.map(({ keyid }) => keyid).join(', ') || 'nobody';
+  throw known
+    ? new Fault('signature-invalid', `${what}: the signature of ${ids} does not fit`)
+    : new Fault(
+        'signer-unknown',
+        `${what}: signed by ${ids}, trusted are ${trusted.map(({ name }) => name).join(', ') || 'none'}`,
+      );
+}
+
+export function signDesired(document: Desired, signer: Signer): Signature {
+  const bytes = preAuthEncoding(DESIRED_PAYLOAD_TYPE, canonicalBytes(document));
+  return { keyid: signer.publicKey, sig: Buffer.from(signer.sign(bytes)).toString('base64') };
+}
+
+/** The operator whose signature on the document is good. @throws Fault as {@link verifyStatement} */
+export function verifyDesired(
+  document: Desired,
+  signatures: readonly Signature[],
+  trusted: readonly TrustedSigner[],
+): TrustedSigner {
+  const bytes = preAuthEncoding(DESIRED_PAYLOAD_TYPE, canonicalBytes(document));
+  return firstGood(signatures, trusted, bytes, `desired ${document.instance}.${document.kind}.${document.name}`);
+}
