@@ -27,6 +27,7 @@ function contextInMemory(config: Partial<Config> = {}) {
     kv: { get: refuse, entry: refuse, put: refuse, create: refuse, update: refuse, delete: refuse, keys: refuse },
     secrets: { get: refuse },
     publish: refuse,
+    assets: { text: refuse, bytes: refuse },
     emit: refuse,
     call: refuse,
   };

@@ -28,7 +28,10 @@ export function admit(xml: string): void {
   const control = forbiddenCharacter.exec(xml);
   if (control !== null) {
     const code = control[0].charCodeAt(0).toString(16).padStart(4, '0').toUpperCase();
-    throw new InputError('xml', `the character U+${code} at ${place(xml, control.index)} is not allowed in XML. Send the text undamaged`);
+    throw new InputError(
+      'xml',
+      `the character U+${code} at ${place(xml, control.index)} is not allowed in XML. Send the text undamaged`,
+    );
   }
   let at = xml.indexOf('<');
   while (at !== -1) {

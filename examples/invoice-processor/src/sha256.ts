@@ -24,7 +24,7 @@ const rotate = (word: number, by: number): number => (word >>> by) | (word << (3
 /** The digest of a text's UTF-8 bytes, 64 hexadecimal digits. */
 export function sha256(text: string): string {
   const message = new TextEncoder().encode(text);
-  const padded = new Uint8Array(((message.length + 8) >> 6 << 6) + 64);
+  const padded = new Uint8Array((((message.length + 8) >> 6) << 6) + 64);
   padded.set(message);
   padded[message.length] = 0x80;
   const view = new DataView(padded.buffer);

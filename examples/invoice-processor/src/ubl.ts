@@ -118,7 +118,10 @@ export function readInvoice(root: Element): Invoice {
     taxTotals[0];
   const monetary = first(root, 'cac:LegalMonetaryTotal');
   const totals = Object.fromEntries(
-    Object.entries(totalNames).map(([name, local]) => [name, amountAt(monetary, `cbc:${local}`, `${root.path}/LegalMonetaryTotal`)]),
+    Object.entries(totalNames).map(([name, local]) => [
+      name,
+      amountAt(monetary, `cbc:${local}`, `${root.path}/LegalMonetaryTotal`),
+    ]),
   ) as Record<TotalName, Amount>;
   return {
     kind,

@@ -61,8 +61,10 @@ export function parseXml(source: string): Element {
   } catch (error) {
     throw new InputError('xml', `not readable: ${error instanceof Error ? error.message : String(error)}`);
   }
-  const root = nodes.find((node) => nameOf(node) !== '#text');
+  const [root, second] = nodes.filter((node) => nameOf(node) !== '#text');
   if (root === undefined) throw new InputError('xml', 'found no element. Expected a UBL 2.1 Invoice or CreditNote');
+  if (second !== undefined)
+    throw new InputError('xml', `not well-formed: <${nameOf(second)}> stands behind the end of the root element`);
   return element(root, '', '', new Map([['xml', 'http://www.w3.org/XML/1998/namespace']]));
 }
 
@@ -126,17 +128,25 @@ function resolve(qualified: string, scope: Scope): { local: string; namespace: s
 function decode(text: string): string {
   if (!text.includes('&')) return text;
   return text.replace(/&(#x[0-9a-fA-F]{1,6}|#[0-9]{1,7}|[^;&\s]{0,32});?/g, (whole, name: string) => {
-    const code = name.startsWith('#x') ? Number.parseInt(name.slice(2), 16) : name.startsWith('#') ? Number(name.slice(1)) : undefined;
+    const code = name.startsWith('#x')
+      ? Number.parseInt(name.slice(2), 16)
+      : name.startsWith('#')
+        ? Number(name.slice(1))
+        : undefined;
     const decoded = code === undefined ? (Object.hasOwn(named, name) ? named[name] : undefined) : character(code);
     if (decoded === undefined || !whole.endsWith(';')) {
-      throw new InputError('xml', `the entity "${whole}" is unknown. Only &lt; &gt; &amp; &quot; &apos; and character references are read`);
+      throw new InputError(
+        'xml',
+        `the entity "${whole}" is unknown. Only &lt; &gt; &amp; &quot; &apos; and character references are read`,
+      );
     }
     return decoded;
   });
 }
 
 function character(code: number): string | undefined {
-  const allowed = code === 9 || code === 10 || code === 13 || (code >= 0x20 && code <= 0xd7ff) || (code >= 0xe000 && code <= 0x10ffff);
+  const allowed =
+    code === 9 || code === 10 || code === 13 || (code >= 0x20 && code <= 0xd7ff) || (code >= 0xe000 && code <= 0x10ffff);
   return allowed && code !== 0xfffe && code !== 0xffff ? String.fromCodePoint(code) : undefined;
 }
 

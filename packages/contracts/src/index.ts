@@ -35,4 +35,5 @@ export * from './schema/manifest.ts';
 export * from './schema/signature.ts';
 export * from './schema/status.ts';
 export * from './signing.ts';
+export * from './subject.ts';
 export * from './topology.ts';

@@ -1,0 +1,108 @@
+/**
+ * A project folder (or entry file) in, a bundle out: deterministic bytes that can be signed.
+ *
+ * Promises:
+ * B1. The same sources give the same digest, wherever the checkout stands and whenever it is built.
+ * B2. What comes back has been loaded once in a child process without rights and its manifest checked field by field.
+ * B3. Nothing is written to disk, nothing is sent.
+ */
+import {
+  type BundleContents,
+  type BundleStatement,
+  type Digest,
+  digestOf,
+  type Envelope,
+  Fault,
+  type Manifest,
+  manifestDigest,
+  packBundle,
+  readBundle,
+  type Signer,
+  signStatement,
+} from '@cim/contracts';
+import type { DurationLike } from '../duration.ts';
+import type { Surroundings } from '../surroundings.ts';
+
+export interface BundleOptions {
+  /** Overrides of what the definition and package.json say. */
+  readonly name?: string;
+  readonly version?: string;
+  readonly description?: string;
+  /** Longest run of the entry file while its definition is read. Default 10s. */
+  readonly timeout?: DurationLike;
+  /** Leaves the source map out. */
+  readonly sourceMap?: boolean;
+}
+
+export interface Bundle {
+  readonly manifest: Manifest;
+  readonly bytes: Uint8Array;
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  /** The publisher's signed statement, once there is one. */
+  readonly envelope?: Envelope;
+  /** What the build thought worth saying. */
+  readonly warnings: readonly string[];
+}
+export type SignedBundle = Bundle & { readonly envelope: Envelope };
+
+/**
+ * Builds a project.
+ * @param path project folder or entry file
+ * @throws Fault `invalid-input` with file and line for what does not build, `bundle-malformed` with every wrong field of the manifest
+ */
+export async function bundle(path: string, options: BundleOptions = {}, around?: Surroundings): Promise<Bundle> {
+  const [{ surroundings }, { openProject }, { compile }, { evaluateEntry }, { manifestOf }] = await Promise.all([
+    import('../surroundings.ts'),
+    import('./project.ts'),
+    import('./compile.ts'),
+    import('./evaluate.ts'),
+    import('./manifest.ts'),
+  ]);
+  const here = around ?? surroundings();
+  const project = await openProject(here.cwd, path);
+  const built = await compile(project);
+  const found = await evaluateEntry(built, here, options.timeout ?? '10s');
+  const manifest = manifestOf(found, project, options);
+  const bytes = await packBundle({
+    manifest,
+    entry: built.entry,
+    ...(options.sourceMap === false ? {} : { sourceMap: built.sourceMap }),
+    assets: project.assets,
+  });
+  return { manifest, bytes, digest: digestOf(bytes), size: bytes.length, warnings: built.warnings };
+}
+
+/** A bundle out of its bytes, e.g. of a file. @throws Fault `bundle-malformed` */
+export async function openBundle(
+  bytes: Uint8Array,
+  envelope?: Envelope,
+): Promise<Bundle & { readonly contents: BundleContents }> {
+  const contents = await readBundle([bytes]);
+  const { manifest } = contents;
+  return {
+    manifest,
+    bytes,
+    digest: digestOf(bytes),
+    size: bytes.length,
+    warnings: [],
+    contents,
+    ...(envelope === undefined ? {} : { envelope }),
+  };
+}
+
+/** What a publisher says of a bundle. @param sequence grows with every signing; milliseconds since 1970 do */
+export function statementOf(bundle: Bundle, sequence: number): BundleStatement {
+  const { name, version, kind } = bundle.manifest;
+  const { digest, size } = bundle;
+  return { name, version, kind, digest, size, manifestDigest: manifestDigest(bundle.manifest), sequence };
+}
+
+/** The bundle with its signed statement. */
+export function sign(bundle: Bundle, signer: Signer, sequence: number): SignedBundle {
+  if (!signer.publicKey.startsWith('A')) {
+    throw new Fault('invalid-input', 'key: expected a publisher seed ("SA…"), found an operator\'s');
+  }
+  return { ...bundle, envelope: signStatement(statementOf(bundle, sequence), signer) };
+}

@@ -1,0 +1,195 @@
+/**
+ * One deployment from a wish to an answer: resolve, write with compare-and-set, watch the node.
+ *
+ * Promises:
+ * E1. Nothing is written before the bundle is known to the catalog and the wish is well formed.
+ * E2. The loser of a race is told (`revision-conflict`); it writes again only when it asked to (`retryConflicts`).
+ * E3. Asking for what already stands and has converged changes nothing.
+ */
+import {
+  type CatalogEntry,
+  type Clock,
+  type Desired,
+  type DesiredRecord,
+  desiredKey,
+  Fault,
+  type Signer,
+  signDesired,
+  type WorkloadStatus,
+} from '@cim/contracts';
+import type { StoredDesired } from '../registry/answers.ts';
+import type { RegistryClient } from '../registry/client.ts';
+import { type Look, waitConverged } from './converge.ts';
+import { nextDocument, removalOf, sameWish, type Wish } from './document.ts';
+import type { DeployStep, StepKind } from './progress.ts';
+
+/** What a deployment needs of its surroundings. */
+export interface Deployer {
+  readonly registry: RegistryClient;
+  readonly signer: Signer | undefined;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Looks at one workload of one instance. */
+  look(instance: string, kind: string, name: string): Look;
+}
+
+export interface Course {
+  readonly wait: boolean;
+  readonly timeoutMs: number;
+  readonly retryConflicts: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly onStep?: ((step: DeployStep) => void) | undefined;
+}
+
+export interface DeployResult {
+  readonly instance: string;
+  readonly kind: 'agent' | 'service';
+  readonly name: string;
+  readonly version: string;
+  readonly digest: string;
+  readonly generation: number;
+  readonly revision: number;
+  /** False when this very thing was deployed and running before. */
+  readonly changed: boolean;
+  /** What the node said last; absent with `wait: false` and after a removal. */
+  readonly status?: WorkloadStatus;
+  readonly steps: readonly DeployStep[];
+  readonly elapsedMs: number;
+}
+
+/** @throws Fault: the registry's refusal, the node's reason, `not-confirmed` */
+export async function deployEntry(
+  deployer: Deployer,
+  entry: CatalogEntry,
+  instance: string,
+  wish: Wish,
+  course: Course,
+  earlier: readonly DeployStep[] = [],
+): Promise<DeployResult> {
+  const { registry } = deployer;
+  const { name, kind, version, digest, size, envelope } = entry;
+  const target = { instance, kind, name, bundle: { version, digest, size, envelope } };
+  const log = stepLog(deployer.clock, course.onStep, earlier);
+  const issuedBy = (await registry.whoami()).name;
+  const look = deployer.look(instance, kind, name);
+
+  const { stored, changed } = await writing(course.retryConflicts, async () => {
+    const before = await registry.desired(instance, kind, name);
+    const author = { issuedBy, now: deployer.clock.now() };
+    const document = nextDocument(before?.record.document, target, wish, author);
+    if (before && sameWish(before.record.document, document)) {
+      const { status } = await look(course.signal);
+      if (status?.converged === true && status.generation >= before.record.document.generation) {
+        return { stored: before, changed: false };
+      }
+    }
+    return { stored: await registry.putDesired(signed(document, deployer.signer), before?.revision), changed: true };
+  });
+  const { generation } = stored.record.document;
+  if (changed) log.add('stored', `${desiredKey(target)} generation ${generation}, revision ${stored.revision}`);
+  else log.add('unchanged', `${name}@${version} is already what ${instance} runs`);
+  const status = course.wait
+    ? await waitConverged(
+        look,
+        { instance, name, version, digest, generation, removal: false },
+        { ...deployer, timeoutMs: course.timeoutMs, signal: course.signal, onStep: log.add },
+      )
+    : undefined;
+  return result(stored, changed, log, status);
+}
+
+/** @throws Fault `not-found` when nothing of that name is deployed there */
+export async function removeWorkload(
+  deployer: Deployer,
+  what: { readonly instance: string; readonly name: string; readonly kind?: string | undefined },
+  reason: string | undefined,
+  course: Course,
+): Promise<DeployResult> {
+  const { registry } = deployer;
+  const log = stepLog(deployer.clock, course.onStep);
+  const issuedBy = (await registry.whoami()).name;
+  const { stored, changed } = await writing(course.retryConflicts, async () => {
+    const before = await standing(registry, what);
+    if (before.record.document.state === 'removed') return { stored: before, changed: false };
+    const document = removalOf(before.record.document, { issuedBy, now: deployer.clock.now() }, reason);
+    return { stored: await registry.putDesired(signed(document, deployer.signer), before.revision), changed: true };
+  });
+  const { instance, kind, name, generation, bundle } = stored.record.document;
+  if (changed) log.add('stored', `${desiredKey({ instance, kind, name })} generation ${generation}, removed`);
+  else log.add('unchanged', `${name} is already removed from ${instance}`);
+  if (course.wait) {
+    await waitConverged(
+      deployer.look(instance, kind, name),
+      { instance, name, version: bundle.version, digest: bundle.digest, generation, removal: true },
+      { ...deployer, timeoutMs: course.timeoutMs, signal: course.signal, onStep: log.add },
+    );
+  }
+  return result(stored, changed, log, undefined);
+}
+
+/** The document of a workload whose kind may not be known. */
+async function standing(
+  registry: RegistryClient,
+  { instance, name, kind }: { readonly instance: string; readonly name: string; readonly kind?: string | undefined },
+): Promise<StoredDesired> {
+  const found = (await registry.desiredOf({ instance, name, kind })).filter(
+    ({ record: { document } }) => document.instance === instance && document.name === name,
+  );
+  const running = found.filter(({ record }) => record.document.state === 'running');
+  const [one, other] = running.length > 0 ? running : found;
+  if (!one) throw new Fault('not-found', `${name} is not deployed on ${instance}`);
+  if (other) throw new Fault('invalid-input', `${name} is both an agent and a service on ${instance}: say which with --kind`);
+  return one;
+}
+
+async function writing<T>(retries: number, write: () => Promise<T>): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await write();
+    } catch (error) {
+      if (!(error instanceof Fault && error.code === 'revision-conflict') || attempt >= retries) throw error;
+    }
+  }
+}
+
+function signed(document: Desired, signer: Signer | undefined): DesiredRecord {
+  return { document, signatures: signer === undefined ? [] : [signDesired(document, signer)] };
+}
+
+/** Collects steps with their times and tells whoever listens. */
+export function stepLog(clock: Clock, onStep?: (step: DeployStep) => void, earlier: readonly DeployStep[] = []) {
+  const begun = clock.monotonic() - (earlier.at(-1)?.elapsedMs ?? 0);
+  const steps: DeployStep[] = [...earlier];
+  const elapsed = () => Math.round(clock.monotonic() - begun);
+  return {
+    steps,
+    elapsed,
+    add(kind: StepKind, detail: string): void {
+      const step = { kind, detail, elapsedMs: elapsed() };
+      steps.push(step);
+      onStep?.(step);
+    },
+  };
+}
+
+function result(
+  { record: { document }, revision }: StoredDesired,
+  changed: boolean,
+  log: ReturnType<typeof stepLog>,
+  status: WorkloadStatus | undefined,
+): DeployResult {
+  const { instance, kind, name, generation, bundle } = document;
+  return {
+    instance,
+    kind,
+    name,
+    version: bundle.version,
+    digest: bundle.digest,
+    generation,
+    revision,
+    changed,
+    ...(status === undefined ? {} : { status }),
+    steps: log.steps,
+    elapsedMs: log.elapsed(),
+  };
+}

@@ -1,0 +1,93 @@
+/**
+ * The next desired document of a workload. Pure: what stands, what is wished, who asks and when.
+ *
+ * Promises:
+ * D1. `generation` is one more than what stands, 1 where nothing stands.
+ * D2. What a wish does not mention stays as it is deployed; after a removal, or with `reset`, everything begins at the defaults.
+ *     `rollback` and `reason` are of one deployment only and never stay.
+ */
+import { Desired, decode } from '@cim/contracts';
+
+/** What an operator asks for; absent means "as it is". */
+export interface Wish {
+  readonly replicas?: number | undefined;
+  readonly isolation?: 'shared' | 'dedicated' | undefined;
+  readonly resources?: Readonly<Record<string, unknown>> | undefined;
+  readonly configuration?: Readonly<Record<string, unknown>> | undefined;
+  readonly config?: Readonly<Record<string, unknown>> | undefined;
+  readonly rollback?: boolean | undefined;
+  readonly reason?: string | undefined;
+  /** Forget what is deployed and begin at the defaults. */
+  readonly reset?: boolean | undefined;
+}
+
+export interface Target {
+  readonly instance: string;
+  readonly kind: 'agent' | 'service';
+  readonly name: string;
+  readonly bundle: Desired['bundle'];
+}
+
+export interface Author {
+  readonly issuedBy: string;
+  /** ms since 1970. */
+  readonly now: number;
+}
+
+/** @throws Fault `invalid-input` naming every wrong field */
+export function nextDocument(before: Desired | undefined, target: Target, wish: Wish, author: Author): Desired {
+  const kept = before === undefined || before.state === 'removed' || wish.reset === true ? undefined : before;
+  const given = Object.fromEntries(
+    (['replicas', 'isolation', 'resources', 'configuration', 'config'] as const)
+      .map((field) => [field, wish[field] ?? kept?.[field]] as const)
+      .filter(([, value]) => value !== undefined),
+  );
+  return decode(
+    Desired,
+    {
+      api: 1,
+      ...target,
+      ...given,
+      generation: (before?.generation ?? 0) + 1,
+      state: 'running',
+      rollback: wish.rollback ?? false,
+      issuedAt: new Date(author.now).toISOString(),
+      issuedBy: author.issuedBy.slice(0, 200),
+      ...(wish.reason === undefined ? {} : { reason: wish.reason }),
+    },
+    'deployment',
+  );
+}
+
+/** The document that ends a workload. */
+export function removalOf(before: Desired, author: Author, reason?: string): Desired {
+  const { reason: _, ...rest } = before;
+  return decode(
+    Desired,
+    {
+      ...rest,
+      generation: before.generation + 1,
+      state: 'removed',
+      issuedAt: new Date(author.now).toISOString(),
+      issuedBy: author.issuedBy.slice(0, 200),
+      ...(reason === undefined ? {} : { reason }),
+    },
+    'removal',
+  );
+}
+
+/** True when two documents ask for the same, whoever asked and when. */
+export function sameWish(a: Desired, b: Desired): boolean {
+  const essence = ({ generation, issuedAt, issuedBy, reason, rollback, ...rest }: Desired) => JSON.stringify(sorted(rest));
+  return essence(a) === essence(b);
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, item]) => [key, sorted(item)]),
+  );
+}

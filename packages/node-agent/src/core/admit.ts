@@ -1,0 +1,125 @@
+/**
+ * May this bundle run here? Pure; asked once a bundle is here and verified, before anything of it runs.
+ *
+ * Promises:
+ * A1. A refusal names the field, what was asked for, what there is, and carries a code of the error table.
+ * A2. Subjects that belong to the product or the server (`cim`, `$…`, `_INBOX…`) are nobody's to publish to, whatever a manifest says;
+ *     a wildcard that could reach them is refused as well. Listening to events (`cim.v1.evt.`) is allowed.
+ * A3. A bundle older than the newest this node ran is refused unless the operator said `rollback`.
+ */
+import { Fault, type FieldIssue, type Manifest, renderBytes, renderCpu } from '@cim/contracts';
+import type { Demand } from './limits.ts';
+
+/** What workloads may ask for in all: bytes, thousandths of a core, living replicas. */
+export interface Capacity {
+  readonly memoryBytes: number;
+  readonly milliCpu: number;
+  readonly replicas: number;
+}
+
+/** What this instance is. */
+export interface HostFacts {
+  /** Declared and detected. */
+  readonly capabilities: readonly string[];
+  readonly gpu: boolean;
+}
+
+export interface Candidate {
+  readonly manifest: Manifest;
+  readonly demand: Demand;
+  readonly replicas: number;
+  readonly sequence: number;
+  /** Highest sequence of this name and publisher that ever ran here; 0 for none. */
+  readonly floor: number;
+  readonly rollback: boolean;
+}
+
+export type Admission =
+  | { readonly kind: 'admitted'; readonly reasons: readonly string[] }
+  | { readonly kind: 'refused'; readonly fault: Fault };
+
+/** The newest manifest format this node keeps to the letter. */
+const API = 1;
+
+/** Judges a candidate against the whole instance; what is left right now is the planner's question. */
+export function admit(candidate: Candidate, host: HostFacts, capacity: Capacity): Admission {
+  const { manifest, demand } = candidate;
+  const refused = (code: 'requirement-unmet' | 'policy-refused' | 'sequence-rollback' | 'resources-exhausted', detail: string) =>
+    ({ kind: 'refused', fault: new Fault(code, detail) }) as const;
+  const what = `${manifest.name}@${manifest.version}`;
+
+  if (manifest.api !== API)
+    return refused('requirement-unmet', `${what}: api: expected at most ${API}, found ${String(manifest.api)}`);
+
+  const lacking = manifest.requires.capabilities.filter((capability) => !host.capabilities.includes(capability));
+  if (lacking.length > 0) {
+    const offered = host.capabilities.join(', ') || 'nothing';
+    return refused(
+      'requirement-unmet',
+      `${what}: requires.capabilities: ${lacking.join(', ')} not offered here; this instance offers ${offered}`,
+    );
+  }
+  if (wantsGpu(manifest) && !host.gpu)
+    return refused('requirement-unmet', `${what}: requires a GPU; this instance has none`);
+
+  const issues = reservedSubjects(manifest);
+  if (issues.length > 0) {
+    const detail = `${what}: ${issues.map(({ path, message }) => `${path}: ${message}`).join('; ')}`;
+    return { kind: 'refused', fault: new Fault('policy-refused', detail, { issues }) };
+  }
+
+  if (candidate.sequence < candidate.floor && !candidate.rollback) {
+    return refused(
+      'sequence-rollback',
+      `${what}: sequence ${candidate.sequence} is older than ${candidate.floor}, which ran here; deploy with rollback to go back knowingly`,
+    );
+  }
+  const short = shortOf(demand, candidate.replicas, { memoryBytes: 0, milliCpu: 0, replicas: 0 }, capacity);
+  if (short !== undefined) return refused('resources-exhausted', `${what}: ${short}`);
+
+  const reasons = [`sequence ${candidate.sequence} (floor ${candidate.floor})`];
+  if (candidate.sequence < candidate.floor) reasons.push('older than the floor, allowed by rollback');
+  if (manifest.requires.capabilities.length > 0) reasons.push(`offers ${manifest.requires.capabilities.join(', ')}`);
+  return { kind: 'admitted', reasons };
+}
+
+const wantsGpu = ({ requires, resources }: Manifest): boolean =>
+  requires.gpu || (resources.gpu !== undefined && !['', '0', 0].includes(resources.gpu));
+
+/**
+ * Why `count` more replicas do not fit, or undefined when they do.
+ * @param used what is set aside already
+ */
+export function shortOf(demand: Demand, count: number, used: Capacity, capacity: Capacity): string | undefined {
+  const lines: string[] = [];
+  const check = (what: string, asked: number, taken: number, all: number, render: (n: number) => string) => {
+    if (asked > 0 && taken + asked > all)
+      lines.push(`${what}: asks for ${render(asked)}, ${render(Math.max(all - taken, 0))} of ${render(all)} left`);
+  };
+  check('memory', demand.memoryBytes * count, used.memoryBytes, capacity.memoryBytes, renderBytes);
+  check('cpu', demand.milliCpu * count, used.milliCpu, capacity.milliCpu, renderCpu);
+  check('replicas', count, used.replicas, capacity.replicas, String);
+  return lines.length === 0 ? undefined : lines.join('; ');
+}
+
+function reservedSubjects({ grants, subscribe }: Manifest): FieldIssue[] {
+  const issues: FieldIssue[] = [];
+  const check = (field: string, patterns: readonly string[], listens: boolean) => {
+    patterns.forEach((pattern, index) => {
+      const why = reserved(pattern, listens);
+      if (why !== undefined) issues.push({ path: `${field}[${index}]`, message: `"${pattern}" ${why}` });
+    });
+  };
+  check('grants.publish', grants.publish, false);
+  check('grants.subscribe', grants.subscribe, true);
+  check('subscribe', subscribe, true);
+  return issues;
+}
+
+function reserved(pattern: string, listens: boolean): string | undefined {
+  const root = pattern.split('.', 1)[0]!;
+  if (root === '>' || root === '*') return 'reaches subjects of CIM and of the server; begin with a name of your own';
+  if (root.startsWith('$') || root.startsWith('_INBOX')) return "belongs to the server; no workload's";
+  if (root === 'cim' && !(listens && pattern.startsWith('cim.v1.evt.'))) return "belongs to CIM; use ctx.call and ctx.emit instead";
+  return undefined;
+}

@@ -1,0 +1,93 @@
+/**
+ * The host ports of every guest on this node: calls (here first, else over NATS), publishing, events, logs, metrics and secrets.
+ * What a guest may do with them is the host door's business.
+ */
+import {
+  CALL_ID_HEADER,
+  type Clock,
+  CORRELATION_HEADER,
+  Fault,
+  type LogLine,
+  newId,
+  subjectOf,
+  TIMEOUT_HEADER,
+} from '@cim/contracts';
+import { publish, send } from '@cim/contracts/bus';
+import { headers } from '@nats-io/transport-node';
+import type { Events } from '../hub/events.ts';
+import type { Leaf } from '../hub/leaf.ts';
+import type { Metrics } from '../metrics.ts';
+import type { CallRequest, ReplicaId } from '../sandbox/sandbox.ts';
+import type { HostPorts } from './host-door.ts';
+import { createRate, type Rate } from './rate.ts';
+
+export interface HostPortsDeps {
+  readonly clock: Clock;
+  readonly leaf: Leaf;
+  readonly events: Events;
+  readonly metrics: Metrics;
+  readonly instance: string;
+  readonly offers: () => readonly string[];
+  readonly callHere: (request: CallRequest) => Promise<string>;
+  readonly secret: (name: string) => Promise<string>;
+}
+
+/** Log lines a second of one workload that leave the node; the surplus is counted. */
+const LINES_PER_SECOND = 100;
+const LONGEST_LINE = 64 * 1024;
+
+export function createHostPorts(deps: HostPortsDeps): HostPorts {
+  const { clock, leaf, events, metrics, instance } = deps;
+  const rates = new Map<string, Rate>();
+  const elsewhere = async (subject: string, request: CallRequest): Promise<string> => {
+    const head = headers();
+    head.set(TIMEOUT_HEADER, String(request.budgetMs));
+    head.set(CALL_ID_HEADER, request.callId);
+    head.set(CORRELATION_HEADER, request.correlationId);
+    const connection = await leaf.ready(Math.min(5_000, request.budgetMs));
+    const nobody = new Fault('capability-unknown', `nothing offers ${request.capability}`);
+    const reply = await send(connection, subject, request.input, request.budgetMs, nobody, head);
+    return reply.data.length === 0 ? 'null' : reply.string();
+  };
+  return {
+    clock,
+    async call(capability, input, { instance: target, timeoutMs, correlationId }) {
+      const callId = newId();
+      const request: CallRequest = { callId, capability, input, budgetMs: timeoutMs, correlationId: correlationId ?? callId };
+      const here = target === instance || (target === undefined && deps.offers().includes(capability));
+      if (here) return deps.callHere(request);
+      return elsewhere(
+        target === undefined ? subjectOf('call', { capability }) : subjectOf('callAt', { instance: target, capability }),
+        request,
+      );
+    },
+    async publish(subject, data) {
+      (await leaf.ready(5_000)).publish(subject, data);
+    },
+    emit({ kind, name, version }, type, data, subject) {
+      metrics.event(type);
+      events.emit({ id: name, part: `${kind}/${name}@${version}`, type, data, ...(subject === undefined ? {} : { subject }) });
+    },
+    secret: deps.secret,
+    log({ kind, name, version, replica }, level, message, fields) {
+      const rate = rates.get(name) ?? createRate(clock, LINES_PER_SECOND, LINES_PER_SECOND * 10);
+      rates.set(name, rate);
+      if (!rate.take()) return metrics.ofWorkload('counter', name, 'log_lines_dropped', 1);
+      const connection = leaf.current();
+      if (!connection) return;
+      const line: LogLine = {
+        time: new Date(clock.now()).toISOString(),
+        instance,
+        kind,
+        workload: name,
+        version,
+        replica,
+        level,
+        message: message.slice(0, 8 * 1024),
+        fields: JSON.stringify(fields).length > LONGEST_LINE ? { truncated: true } : fields,
+      };
+      publish(connection, 'log', { instance, workload: name, level }, line);
+    },
+    metric: ({ name }: ReplicaId, kind, metric, value) => metrics.ofWorkload(kind, name, metric, value),
+  };
+}

@@ -1,0 +1,461 @@
+/**
+ * Composition root of the node-agent: builds every room, wires streams to functions, owns start and stop. No room knows another but
+ * through what is handed to it here.
+ *
+ *   hub/        the leaf connection, desired state, bundle bytes, events, heartbeat, calls and commands
+ *   desired/    last good desired state on disk       bundle/   verified bundles on disk
+ *   supervise/  reconciler, supervisor, router        core/     plan, restart, limits, admission (pure)
+ *   host/       what a guest may ask for              sandbox/  the wall
+ *   http/       health and metrics                    status.ts the node's word about itself
+ *
+ * Promises:
+ * G1. Workloads known from disk are begun before the leaf or the hub has answered.
+ * G2. A failed start unwinds; a stop takes calls back first, drains, then ends every cell and connection under one deadline.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  bytesOf,
+  type Clock,
+  type eventTypes,
+  inboxPrefix,
+  type Logger,
+  type Manifest,
+  milliCpuOf,
+  msOf,
+  type NodeAgentConfig,
+  type NodeStatus,
+  newId,
+  type Part,
+  startParts,
+} from '@cim/contracts';
+import { createFloors } from './bundle/floors.ts';
+import { createBundleStore } from './bundle/store.ts';
+import { createChecks } from './check-view.ts';
+import { createConditions } from './conditions.ts';
+import { createDesiredStore } from './desired/store.ts';
+import { domainHealth } from './domains.ts';
+import { createHostDoor } from './host/host-door.ts';
+import { createHostPorts } from './host/ports.ts';
+import { secretReader } from './host/secrets.ts';
+import { createWorkloadKv } from './host/workload-kv.ts';
+import { createHttpServer } from './http/server.ts';
+import { createBundleFetch } from './hub/bundle-fetch.ts';
+import { createCallServer } from './hub/calls.ts';
+import { serveCommands } from './hub/commands.ts';
+import { createDesiredSource } from './hub/desired-source.ts';
+import { createEvents } from './hub/events.ts';
+import { createHeartbeat } from './hub/heartbeat.ts';
+import { createLeaf } from './hub/leaf.ts';
+import { applyLeafTopology, openWorkloadBucket } from './hub/leaf-streams.ts';
+import { serveServicesProtocol } from './hub/services.ts';
+import { createSubscriber } from './hub/subscriber.ts';
+import { machineReader } from './machine.ts';
+import { createMetrics } from './metrics.ts';
+import { createSandbox } from './sandbox/pool.ts';
+import { statusReader } from './status.ts';
+import { createReconciler } from './supervise/reconciler.ts';
+import { createRouter } from './supervise/router.ts';
+import { createSupervisor } from './supervise/supervisor.ts';
+import { createNotifier } from './systemd.ts';
+import { version } from './version.ts';
+
+export interface NodeOptions {
+  readonly config: NodeAgentConfig;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+  /** For systemd's notify socket; nothing else is read. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Told when the node cannot go on; the entry ends the process. */
+  readonly fatal: (error: unknown) => void;
+}
+
+export interface RunningNode {
+  readonly url: string;
+  readonly stopDeadlineMs: number;
+  status(): NodeStatus;
+  stop(): Promise<void>;
+}
+
+export async function startNode({ config, clock, random, log, environment }: NodeOptions): Promise<RunningNode> {
+  const instance = config.instance.id;
+  const { hubDomain } = config.nats;
+  const inbox = inboxPrefix('node', instance);
+  const startedAt = new Date(clock.now()).toISOString();
+  const drainMs = msOf(config.timing.drain);
+  const stopDeadlineMs = drainMs + 10_000;
+  let phase: NodeStatus['phase'] = 'starting';
+  let url: string | undefined;
+  let streamReady = false;
+
+  await mkdir(config.stateDirectory, { recursive: true, mode: 0o700 });
+  const conditions = createConditions(clock);
+  const leaf = createLeaf({ clock, log: log.child({ part: 'leaf' }), config: config.nats, instance });
+  const machine = await machineReader(config.stateDirectory, () => ({
+    'node-agent': version,
+    node: process.versions.node,
+    ...(leaf.current()?.info?.version === undefined ? {} : { 'nats-server': leaf.current()!.info!.version }),
+  }));
+  const facts = machine.read();
+  const events = createEvents({
+    clock,
+    random,
+    log: log.child({ part: 'events' }),
+    leaf,
+    instance,
+    hubDomain,
+    streamReady: () => streamReady,
+  });
+  const emit = (type: keyof typeof eventTypes, data: unknown, id: string = instance) => {
+    metrics.event(type);
+    events.emit({ id, part: 'node-agent', type, data, subject: id });
+  };
+
+  const desired = createDesiredStore({
+    directory: join(config.stateDirectory, 'desired'),
+    instance,
+    operators: config.trust.operators,
+    clock,
+    log: log.child({ part: 'desired' }),
+    emit: (type: string, data: unknown, subject: string) => emit(type as keyof typeof eventTypes, data, subject),
+  });
+  const fetchBundle = createBundleFetch({ clock, leaf, hubDomain, inboxPrefix: inbox });
+  const bundles = createBundleStore({
+    directory: join(config.stateDirectory, 'bundles'),
+    publishers: config.trust.publishers,
+    maxBytes: bytesOf(config.cache.maxBytes),
+    fetch: ({ digest, size, fromByte }, signal) => fetchBundle(digest, size, fromByte, signal),
+    clock,
+    log: log.child({ part: 'bundles' }),
+    refused: (digest, fault) => emit('bundle.refused', { digest, code: fault.code, detail: fault.detail }),
+  });
+  const floors = createFloors({ file: join(config.stateDirectory, 'floors.json'), log });
+  const sandbox = createSandbox({ clock, log: log.child({ part: 'sandbox' }), config: config.sandbox });
+  const router = createRouter({
+    clock,
+    maxQueue: config.sandbox.maxQueue,
+    observe: ({ by, ms, code }) => metrics.call(by?.kind ?? 'none', by?.name ?? 'none', code ?? 'ok', ms / 1000),
+  });
+  const metrics = createMetrics({
+    workloads: () =>
+      supervisor
+        .status()
+        .map(({ kind, name, state, replicas, calls }) => ({ kind, name, state, ...replicas, inFlight: calls.inFlight })),
+    cells: () => sandbox.cells(),
+    hubReachable: () => source.hub().reachable,
+    leafConnected: () => leaf.current() !== undefined,
+    reconnects: () => leaf.reconnects(),
+    eventLag: () => events.lag(),
+    eventsDropped: () => events.dropped(),
+    health: () => status().health,
+    heartbeatAgeSeconds: () => heartbeatAge(),
+    info: { instance, version, limits: sandbox.limits, location: config.instance.location ?? '' },
+  });
+  const ports = createHostPorts({
+    clock,
+    leaf,
+    events,
+    metrics,
+    instance,
+    offers: () => router.offers(),
+    callHere: async (request) => (await router.call(request)).text,
+    secret: secretReader(config.secretsDirectory),
+  });
+  /** Newest manifest opened of each workload, for the checks. */
+  const manifests = new Map<string, Manifest>();
+  const capacity = {
+    memoryBytes: config.sandbox.memory === undefined ? Math.floor(facts.memoryBytes * 0.8) : bytesOf(config.sandbox.memory),
+    milliCpu: config.sandbox.cpu === undefined ? facts.cores * 1000 : milliCpuOf(config.sandbox.cpu),
+    replicas: config.sandbox.maxWorkloads,
+  };
+  const supervisor = createSupervisor({
+    instance,
+    sandbox,
+    bundles,
+    floors,
+    router,
+    clock,
+    random,
+    log: log.child({ part: 'supervisor' }),
+    hostDoor: (id, bundle, limits) => {
+      manifests.set(id.name, bundle.manifest);
+      return createHostDoor({
+        id,
+        manifest: bundle.manifest,
+        ports,
+        kv: createWorkloadKv({
+          ready: () => leaf.ready(5_000),
+          open: (connection) => openWorkloadBucket(connection, id.kind, id.name, limits.storageBytes),
+        }),
+        asset: (path) => bundle.asset(path),
+      });
+    },
+    host: { capabilities: config.instance.capabilities, gpu: facts.gpus.length > 0 },
+    capacity: () => capacity,
+    timing: { drainMs, probeMs: msOf(config.timing.probe), startTimeoutMs: msOf(config.sandbox.startTimeout) },
+    emit: (type: string, data: unknown, subject: string) => emit(type as keyof typeof eventTypes, data, subject),
+    pinned: () => desired.digests(),
+    served: (key, record) => desired.served(key, record),
+    wake: () => reconciler.wake('replica'),
+  });
+  const reconciler = createReconciler({
+    desired: () => desired.held(),
+    supervisor,
+    capacity: () => capacity,
+    clock,
+    log: log.child({ part: 'reconciler' }),
+  });
+
+  const source = createDesiredSource({
+    clock,
+    random,
+    log: log.child({ part: 'hub' }),
+    leaf,
+    instance,
+    hubDomain,
+    inboxPrefix: inbox,
+    resyncMs: msOf(config.timing.resync),
+    received: (documents) => {
+      // A deleted key says nothing (contracts, D2): only documents do.
+      const entries = documents.flatMap(({ key, revision, bytes }) =>
+        bytes === undefined ? [] : [{ key, revision, value: bytes }],
+      );
+      intake = intake.then(async () => {
+        const report = await desired.intake(entries);
+        if (report.accepted.length > 0) reconciler.wake('desired');
+        if (report.accepted.length > 0 || report.refused.length > 0) heartbeat.soon();
+      });
+      intake.catch((error) => log.error({ error: String(error) }, 'desired state could not be taken in'));
+    },
+    hubChanged: (reachable, detail) => {
+      if (reachable) {
+        conditions.clear('hub-unreachable');
+        conditions.clear('started-offline');
+        emit('node.hub-found', { detail });
+        supervisor.retryFailed();
+        reconciler.wake('hub');
+        heartbeat.soon();
+      } else {
+        conditions.set(
+          'hub-unreachable',
+          'warning',
+          'The hub does not answer',
+          `${detail}; workloads keep running on the last good desired state`,
+        );
+        emit('node.hub-lost', { detail });
+      }
+      log[reachable ? 'info' : 'warn']({ detail }, reachable ? 'the hub answers' : 'the hub does not answer');
+    },
+  });
+  let intake: Promise<void> = Promise.resolve();
+
+  const calls = createCallServer({
+    leaf,
+    instance,
+    monotonic: () => clock.monotonic(),
+    route: async (request) => {
+      const { text, by } = await router.call(request);
+      return { output: text, servedBy: `${by.kind}/${by.name}@${by.version}` };
+    },
+    finished: () => {},
+  });
+  const subscriber = createSubscriber({ leaf, log, list: () => supervisor.subscriptions() });
+  const status = statusReader({
+    clock,
+    config,
+    machine,
+    conditions,
+    phase: () => phase,
+    workloads: () => supervisor.status(),
+    offers: () => router.offers(),
+    others: () => [...desired.conditions(), ...bundles.conditions()],
+    limits: sandbox.limits,
+    heartbeatSeconds: msOf(config.timing.heartbeat) / 1000,
+    http: () => url,
+    startedAt,
+  });
+  const heartbeat = createHeartbeat({
+    clock,
+    random,
+    log: log.child({ part: 'heartbeat' }),
+    leaf,
+    hubDomain,
+    periodMs: msOf(config.timing.heartbeat),
+    instance,
+    status,
+  });
+  const heartbeatAge = () => {
+    const last = heartbeat.lastAcknowledged();
+    return last === undefined ? undefined : (clock.now() - last) / 1000;
+  };
+  const hub = () => source.hub();
+  const offer = () => calls.offer(phase === 'running' ? router.offers() : []);
+  router.onOffers(() => {
+    offer();
+    heartbeat.soon();
+  });
+  supervisor.onChange(() => {
+    subscriber.sync();
+    heartbeat.soon();
+  });
+  serveServicesProtocol({
+    leaf,
+    instance,
+    id: newId(),
+    version,
+    startedAt,
+    offers: () => router.offers(),
+    counts: () => calls.counts(),
+  });
+  serveCommands({
+    leaf,
+    instance,
+    status,
+    check: createChecks({
+      status,
+      hub,
+      leaf,
+      heartbeatAge,
+      config,
+      manifest: (name) => manifests.get(name),
+      offers: () => router.offers(),
+    }),
+    drain: (drain) => {
+      if (phase === 'running' || phase === 'draining') phase = drain ? 'draining' : 'running';
+      if (drain)
+        conditions.set('drained', 'warning', 'The node is drained', 'an operator took it out of service; calls go elsewhere');
+      else conditions.clear('drained');
+      offer();
+      heartbeat.soon();
+      return phase;
+    },
+  });
+  leaf.onChange((connection) => {
+    if (!connection)
+      return conditions.set(
+        'leaf-unreachable',
+        'error',
+        'The leaf does not answer',
+        'no call can reach this node until its nats-server is back',
+      );
+    conditions.clear('leaf-unreachable');
+    supervisor.retryFailed();
+    reconciler.wake('leaf');
+    void applyLeafTopology(connection, instance, log)
+      .then((drift) => {
+        streamReady = true;
+        if (drift.length > 0)
+          conditions.set('topology-drift', 'warning', 'A stream of the leaf is not as declared', drift.join('; '));
+        else conditions.clear('topology-drift');
+      })
+      .catch((error) => log.warn({ error: String(error) }, 'the streams of the leaf could not be checked'));
+  });
+  conditions.set('leaf-unreachable', 'error', 'The leaf does not answer', 'not connected yet');
+  if (sandbox.limits === 'watchdog') {
+    conditions.set(
+      'limits-watchdog',
+      'info',
+      'Limits are kept by a watchdog',
+      'no cgroup v2 is delegated to this process, so memory and cpu limits are sampled, not kept by the kernel',
+    );
+  }
+
+  const http = createHttpServer({
+    status,
+    hub,
+    leafConnected: () => leaf.current() !== undefined,
+    domains: () => domainHealth(config.domains, supervisor.status(), conditions.list()),
+    metrics: async () => ({ contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }),
+    version,
+  });
+  const notifier = createNotifier(environment, clock, log);
+
+  const parts: Part[] = [
+    {
+      name: 'http',
+      start: async () => {
+        url = await http.start(config.http.host, config.http.port);
+      },
+      stop: () => http.stop(),
+    },
+    { name: 'leaf', start: () => leaf.start(), stop: () => leaf.stop() },
+    {
+      name: 'stores',
+      start: async () => {
+        await Promise.all([bundles.open(), floors.load()]);
+        await desired.load();
+      },
+      stop: async () => {},
+    },
+    { name: 'sandbox', start: () => sandbox.start(), stop: (deadline) => sandbox.stop(deadline) },
+    {
+      name: 'events',
+      start: async () => events.start(),
+      stop: async (deadline) => {
+        emit('node.stopped', {});
+        await events.stop(deadline);
+      },
+    },
+    {
+      name: 'workloads',
+      start: async () => {
+        const held = desired.held().length;
+        if (held > 0)
+          conditions.set(
+            'started-offline',
+            'info',
+            'Started from the last good state',
+            `${held} workloads were begun from disk before the hub answered`,
+          );
+        reconciler.wake('start');
+      },
+      stop: async (deadline) => {
+        await reconciler.stop();
+        router.close();
+        await supervisor.stop(Math.min(deadline, drainMs));
+      },
+    },
+    {
+      name: 'hub',
+      start: async () => {
+        source.start();
+        heartbeat.start();
+      },
+      stop: async () => {
+        await source.stop();
+        await intake;
+      },
+    },
+    {
+      name: 'calls',
+      start: async () => {
+        phase = 'running';
+        offer();
+        emit('node.started', { version, held: desired.held().length, limits: sandbox.limits });
+        notifier.ready(`serving ${instance}`);
+        notifier.watch(() => phase === 'running' || phase === 'draining');
+      },
+      stop: async () => {
+        phase = 'stopped';
+        notifier.stopping();
+        notifier.stop();
+        await calls.stop();
+        await heartbeat.stop();
+      },
+    },
+  ];
+  const running = await startParts(clock, parts, 5_000);
+  log.info({ url, limits: sandbox.limits, held: desired.held().length }, 'the node-agent is up');
+  return {
+    url: url!,
+    stopDeadlineMs,
+    status,
+    async stop() {
+      const { late, failed } = await running.stop(stopDeadlineMs);
+      for (const name of late) log.warn({ part: name }, 'did not stop in time and was abandoned');
+      for (const { name, error } of failed) log.error({ part: name, error: String(error) }, 'failed to stop');
+      log.info({}, 'stopped');
+    },
+  };
+}
