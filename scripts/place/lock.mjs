@@ -46,7 +46,7 @@ export async function takeLock(path, { timeoutMs, tell = () => {} }) {
         continue;
       }
       const waited = Date.now() - began;
-      const holder = owners?.[0];
+      const holder = owners?.find(alive);
       if (waited >= timeoutMs) {
         throw new SetupError(
           `waited ${Math.round(timeoutMs / 1_000)} s for process ${holder?.pid ?? 'unknown'}, which is setting up this checkout`,

@@ -46,8 +46,8 @@ export interface NatsAddress {
 }
 
 export interface ConnectOptions {
-  readonly registry?: RegistryAddress;
-  readonly nats?: NatsAddress;
+  readonly registry?: Partial<RegistryAddress>;
+  readonly nats?: Partial<NatsAddress>;
   /** Path of a profile file, instead of looking for one. */
   readonly profile?: string;
   readonly publisherSeedFile?: string;

@@ -5,6 +5,7 @@
  */
 import type { Party } from './channels.ts';
 import { permissionsOf } from './permissions.ts';
+import { bytesOf } from './quantity.ts';
 
 export interface NatsUser {
   readonly user: string;
@@ -27,6 +28,11 @@ export interface NatsServerOptions {
   readonly monitorPort?: number;
   /** Hub side: port where leaves join. */
   readonly leafPort?: number;
+  /**
+   * Hub side: tell leaves the addresses of the hub's servers, so that they find the others of a cluster. Off by default: a leaf that
+   * comes through a proxy, a tunnel or a translated address would leave it for an address it may not reach.
+   */
+  readonly advertiseLeafPort?: boolean;
   /** Leaf side: hubs to join, with the user and password of this leaf in the address. */
   readonly remotes?: readonly { readonly url: string }[];
   readonly jetstreamMaxMemory?: string;
@@ -47,8 +53,8 @@ export function renderNatsConfig(options: NatsServerOptions): string {
     jetstream: {
       domain: options.domain,
       store_dir: options.storeDirectory,
-      max_memory_store: options.jetstreamMaxMemory ?? '256MB',
-      max_file_store: options.jetstreamMaxFile ?? '16GB',
+      max_memory_store: bytesOf(options.jetstreamMaxMemory ?? '256MB'),
+      max_file_store: bytesOf(options.jetstreamMaxFile ?? '16GB'),
     },
   };
   if (options.users.length > 0) {
@@ -62,7 +68,9 @@ export function renderNatsConfig(options: NatsServerOptions): string {
   }
   if (options.leafPort !== undefined || options.remotes) {
     config['leafnodes'] = {
-      ...(options.leafPort === undefined ? {} : { host: options.host, port: options.leafPort }),
+      ...(options.leafPort === undefined
+        ? {}
+        : { host: options.host, port: options.leafPort, no_advertise: options.advertiseLeafPort !== true }),
       // A leaf that waits a minute between tries is offline for a minute longer than its link.
       ...(options.remotes ? { reconnect: 1, remotes: options.remotes.map(({ url }) => ({ url })) } : {}),
     };

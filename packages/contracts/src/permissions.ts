@@ -31,7 +31,9 @@ export function permissionsOf(party: Party, id: string): SubjectPermissions {
     const channel: Channel = channels[name];
     const hasInstance = channel.template.includes('{instance}');
     const own = party === 'node' && hasInstance ? patternOf(name, { instance: id } as never) : patternOf(name);
-    if (channel.from.includes(party)) publish.add(channel.anyInstance ? patternOf(name) : own);
+    // A leaf hears of a wider subscription at the hub (a stream's "cim.v1.fwd.>") only where its own grant ends in ">": nats-server
+    // does not find "….*.*" when it looks for what lies within the wider one.
+    if (channel.from.includes(party)) publish.add((channel.anyInstance ? patternOf(name) : own).replace(/(?:\.\*)+$/, '.>'));
     if (channel.to.includes(party)) subscribe.add(own);
   }
   // Requests for services discovery (NATS ADR-32): everyone may ask, nodes answer.

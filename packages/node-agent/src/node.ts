@@ -45,6 +45,7 @@ import { createCallServer } from './hub/calls.ts';
 import { serveCommands } from './hub/commands.ts';
 import { createDesiredSource } from './hub/desired-source.ts';
 import { createEvents } from './hub/events.ts';
+import { createForwarder } from './hub/forwarder.ts';
 import { createHeartbeat } from './hub/heartbeat.ts';
 import { createLeaf } from './hub/leaf.ts';
 import { applyLeafTopology, openWorkloadBucket } from './hub/leaf-streams.ts';
@@ -98,14 +99,24 @@ export async function startNode({ config, clock, random, log, environment }: Nod
     ...(leaf.current()?.info?.version === undefined ? {} : { 'nats-server': leaf.current()!.info!.version }),
   }));
   const facts = machine.read();
-  const events = createEvents({
+  const forwarder = createForwarder({
     clock,
     random,
     log: log.child({ part: 'events' }),
     leaf,
     instance,
     hubDomain,
+    inboxPrefix: inbox,
     streamReady: () => streamReady,
+    file: join(config.stateDirectory, 'forwarded.json'),
+  });
+  const events = createEvents({
+    clock,
+    log: log.child({ part: 'events' }),
+    leaf,
+    instance,
+    streamReady: () => streamReady,
+    forwarder,
   });
   const emit = (type: keyof typeof eventTypes, data: unknown, id: string = instance) => {
     metrics.event(type);

@@ -10,7 +10,7 @@ import { readFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { relative } from 'node:path';
 import { bundleLimits, ENTRY_FILE, Fault, type FieldIssue } from '@cim/contracts';
-import type { BuildFailure, Metafile, Plugin } from 'esbuild';
+import type { BuildFailure, ImportKind, Location, Message, Metafile, Plugin } from 'esbuild';
 import type { Project } from './project.ts';
 
 export interface Built {
@@ -28,6 +28,38 @@ const DOOR = '@cim/alchemist/agent';
 
 /** @throws Fault `invalid-input` with one issue per place in the sources */
 export async function compile(project: Project): Promise<Built> {
+  try {
+    const result = await run(project, (kind) => kind !== 'require-call');
+    const outside = externals(result.metafile);
+    if (outside.length > 0) throw refused(project, result.metafile, outside);
+    const text = (name: string) => result.outputFiles.find(({ path }) => path.endsWith(name))?.text ?? '';
+    const entry = text(`/${ENTRY_FILE}`);
+    const size = Buffer.byteLength(entry);
+    if (size > bundleLimits.entryBytes) {
+      throw new Fault(
+        'too-large',
+        `the entry is ${size} bytes, allowed are ${bundleLimits.entryBytes}; move data into assets/`,
+      );
+    }
+    return {
+      entry,
+      sourceMap: text(`/${ENTRY_FILE}.map`),
+      warnings: result.warnings.map(({ text: message, location }) => (location ? `${placeOf(location)}: ${message}` : message)),
+    };
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    const { errors } = error as Partial<BuildFailure>;
+    if (!errors) throw new Fault('internal', `esbuild did not run: ${(error as Error).message}`, { cause: error });
+    const required = errors.map(({ text }) => unresolved(text)).filter((name) => name !== undefined && isBuiltin(name));
+    if (required.length === 0) throw buildFault(project, errors);
+    // The failed build has no graph to read the chain from: build once more with the built-in modules left outside.
+    const graph = await run(project, () => true).catch(() => undefined);
+    throw graph ? refused(project, graph.metafile, [...new Set(required as string[])].sort()) : buildFault(project, errors);
+  }
+}
+
+/** @param leaveOutside whether a built-in module met this way is left to be refused by name, or to fail where it stands */
+async function run(project: Project, leaveOutside: (kind: ImportKind) => boolean) {
   const esbuild = await import('esbuild');
   const door: Plugin = {
     name: 'cim-door',
@@ -43,57 +75,44 @@ export async function compile(project: Project): Promise<Built> {
   const builtins: Plugin = {
     name: 'cim-builtins',
     setup(build) {
-      build.onResolve({ filter: /.*/ }, ({ path, kind }) => {
-        // `require` stays with esbuild: inside try/catch it is a question, and a guest may ask.
-        if (!isBuiltin(path) || kind === 'require-call' || kind === 'require-resolve') return undefined;
-        return { path, external: true, sideEffects: false };
-      });
+      // `require` inside try/catch is a question, and a guest may ask: esbuild knows the difference when it fails by itself.
+      build.onResolve({ filter: /.*/ }, ({ path, kind }) =>
+        isBuiltin(path) && leaveOutside(kind) ? { path, external: true, sideEffects: false } : undefined,
+      );
     },
   };
-  try {
-    const result = await esbuild.build({
-      absWorkingDir: project.root,
-      entryPoints: [relative(project.root, project.entry)],
-      outfile: ENTRY_FILE,
-      bundle: true,
-      write: false,
-      metafile: true,
-      format: 'esm',
-      platform: 'neutral',
-      target: 'es2024',
-      mainFields: ['module', 'main'],
-      conditions: ['module'],
-      charset: 'utf8',
-      sourcemap: 'external',
-      sourcesContent: true,
-      define: { 'process.env.NODE_ENV': '"production"' },
-      logLevel: 'silent',
-      plugins: [door, builtins],
-    });
-    const outside = Object.values(result.metafile.outputs)
-      .flatMap(({ imports }) => imports)
-      .filter(({ external }) => external);
-    if (outside.length > 0) throw refused(project, result.metafile, [...new Set(outside.map(({ path }) => path))].sort());
-    const text = (name: string) => result.outputFiles.find(({ path }) => path.endsWith(name))?.text ?? '';
-    const entry = text(`/${ENTRY_FILE}`);
-    const size = Buffer.byteLength(entry);
-    if (size > bundleLimits.entryBytes) {
-      throw new Fault(
-        'too-large',
-        `the entry is ${size} bytes, allowed are ${bundleLimits.entryBytes}; move data into assets/`,
-      );
-    }
-    return {
-      entry,
-      sourceMap: text(`/${ENTRY_FILE}.map`),
-      warnings: result.warnings.map(({ text: message, location }) =>
-        location ? `${location.file}:${location.line}:${location.column + 1}: ${message}` : message,
-      ),
-    };
-  } catch (error) {
-    throw error instanceof Fault ? error : buildFault(project, error);
-  }
+  return esbuild.build({
+    absWorkingDir: project.root,
+    entryPoints: [relative(project.root, project.entry)],
+    outfile: ENTRY_FILE,
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: 'esm',
+    platform: 'neutral',
+    target: 'es2024',
+    mainFields: ['module', 'main'],
+    conditions: ['module'],
+    charset: 'utf8',
+    sourcemap: 'external',
+    sourcesContent: true,
+    define: { 'process.env.NODE_ENV': '"production"' },
+    logLevel: 'silent',
+    plugins: [door, builtins],
+  });
 }
+
+const externals = ({ outputs }: Metafile): string[] => [
+  ...new Set(
+    Object.values(outputs)
+      .flatMap(({ imports }) => imports)
+      .filter(({ external }) => external)
+      .map(({ path }) => path),
+  ),
+];
+
+const unresolved = (text: string): string | undefined => /^Could not resolve "([^"]+)"/.exec(text)?.[1];
+const placeOf = ({ file, line, column }: Location): string => `${file}:${line}:${column + 1}`;
 
 /** Our door as plain JavaScript: the same text whether this package runs from its sources or built. */
 async function doorSource(esbuild: typeof import('esbuild')): Promise<string> {
@@ -131,22 +150,18 @@ function chainTo(metafile: Metafile, entry: string, target: string): string[] {
   return [target];
 }
 
-function buildFault(project: Project, error: unknown): Fault {
-  const { errors } = error as Partial<BuildFailure>;
-  if (!errors) return new Fault('internal', `esbuild did not run: ${(error as Error).message}`, { cause: error });
+function buildFault(project: Project, errors: readonly Message[]): Fault {
   const issues = errors.map(({ text, location, notes }): FieldIssue => {
-    const module = /^Could not resolve "([^"]+)"/.exec(text)?.[1];
+    const module = unresolved(text);
     const more = notes.map((note) => note.text).join(' ');
     const message =
-      module !== undefined && isBuiltin(module)
-        ? `${module} is not in the isolate, which offers ${ISOLATE_OFFERS}`
-        : module !== undefined && !module.startsWith('.')
-          ? `${text}: install it in the project (npm install ${module})`
-          : more === ''
-            ? text
-            : `${text} (${more})`;
-    return { path: location ? `${location.file}:${location.line}:${location.column + 1}` : '(whole)', message };
+      module !== undefined && /^[@a-z]/i.test(module)
+        ? `${text}: install it in the project (npm install ${module.split('/', module.startsWith('@') ? 2 : 1).join('/')})`
+        : more === ''
+          ? text
+          : `${text} (${more})`;
+    return { path: location ? placeOf(location) : '(whole)', message };
   });
   const shown = issues.slice(0, 5).map(({ path, message }) => `${path}: ${message}`);
-  return new Fault('invalid-input', `${project.root} does not build: ${shown.join('; ')}`, { issues, cause: error });
+  return new Fault('invalid-input', `${project.root} does not build: ${shown.join('; ')}`, { issues });
 }

@@ -44,8 +44,10 @@ const API = 1;
 /** Judges a candidate against the whole instance; what is left right now is the planner's question. */
 export function admit(candidate: Candidate, host: HostFacts, capacity: Capacity): Admission {
   const { manifest, demand } = candidate;
-  const refused = (code: 'requirement-unmet' | 'policy-refused' | 'sequence-rollback' | 'resources-exhausted', detail: string) =>
-    ({ kind: 'refused', fault: new Fault(code, detail) }) as const;
+  const refused = (
+    code: 'requirement-unmet' | 'policy-refused' | 'sequence-rollback' | 'resources-exhausted',
+    detail: string,
+  ) => ({ kind: 'refused', fault: new Fault(code, detail) }) as const;
   const what = `${manifest.name}@${manifest.version}`;
 
   if (manifest.api !== API)
@@ -59,8 +61,7 @@ export function admit(candidate: Candidate, host: HostFacts, capacity: Capacity)
       `${what}: requires.capabilities: ${lacking.join(', ')} not offered here; this instance offers ${offered}`,
     );
   }
-  if (wantsGpu(manifest) && !host.gpu)
-    return refused('requirement-unmet', `${what}: requires a GPU; this instance has none`);
+  if (wantsGpu(manifest) && !host.gpu) return refused('requirement-unmet', `${what}: requires a GPU; this instance has none`);
 
   const issues = reservedSubjects(manifest);
   if (issues.length > 0) {
@@ -120,6 +121,7 @@ function reserved(pattern: string, listens: boolean): string | undefined {
   const root = pattern.split('.', 1)[0]!;
   if (root === '>' || root === '*') return 'reaches subjects of CIM and of the server; begin with a name of your own';
   if (root.startsWith('$') || root.startsWith('_INBOX')) return "belongs to the server; no workload's";
-  if (root === 'cim' && !(listens && pattern.startsWith('cim.v1.evt.'))) return "belongs to CIM; use ctx.call and ctx.emit instead";
+  if (root === 'cim' && !(listens && pattern.startsWith('cim.v1.evt.')))
+    return 'belongs to CIM; use ctx.call and ctx.emit instead';
   return undefined;
 }

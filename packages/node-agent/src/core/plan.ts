@@ -191,7 +191,8 @@ function settle(wanted: Wanted, workload: Seen, now: number, wait: (until: numbe
     else steps.push(...end(key, replica, now, wait));
   }
   for (const { edition } of [...workload.editions].sort((a, b) => (a.edition < b.edition ? -1 : 1))) {
-    if (!wish.has(edition) && !workload.replicas.some((r) => r.edition === edition)) steps.push({ kind: 'forget', key, edition });
+    if (!wish.has(edition) && !workload.replicas.some((r) => r.edition === edition))
+      steps.push({ kind: 'forget', key, edition });
   }
 
   // The serving edition first: what answers calls today comes before what may answer tomorrow.

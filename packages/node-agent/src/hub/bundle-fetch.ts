@@ -71,14 +71,13 @@ export function createBundleFetch({ clock, leaf, hubDomain, inboxPrefix }: Bundl
         heartbeatMs: HEARTBEAT_MS,
         inboxPrefix,
         signal: AbortSignal.any([signal, stop.signal]),
-        begun: (pending) => {
-          left = pending;
-          started.resolve(Math.min((meta.chunks - pending) * chunkSize, size));
-          if (pending === 0) stop.abort();
-        },
-        each: async ({ data }) => {
+        empty: () => stop.abort(),
+        each: async ({ data, pending }) => {
+          // The k-th chunk from the end has k behind it: so we know where in the bundle this one begins.
+          started.resolve(Math.min((meta.chunks - pending - 1) * chunkSize, size));
           await chunks.push(data);
-          if (--left === 0) stop.abort();
+          left = pending;
+          if (pending === 0) stop.abort();
         },
       });
       if (left > 0)

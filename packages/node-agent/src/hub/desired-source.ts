@@ -61,7 +61,6 @@ export function createDesiredSource(deps: DesiredSourceDeps): DesiredSource {
     if (!connection) return 'the leaf is not reachable';
     const jsm = await jetstreamManager(connection, { domain: deps.hubDomain, checkAPI: false, timeout: 5000 });
     let initial: RawDesired[] | undefined = [];
-    let left = 0;
     const give = () => {
       const all = initial ?? [];
       initial = undefined;
@@ -81,15 +80,14 @@ export function createDesiredSource(deps: DesiredSourceDeps): DesiredSource {
         heartbeatMs: HEARTBEAT_MS,
         inboxPrefix: deps.inboxPrefix,
         signal: AbortSignal.any([stopping.signal, round.signal]),
-        begun: (pending) => {
-          left = pending;
-          if (pending === 0) give();
+        empty: () => {
+          if (initial) give();
         },
         each: (message) => {
           const document = asDocument(message, prefix);
           if (!initial) return deps.received([document], false);
           initial.push(document);
-          if (--left <= 0 || message.pending === 0) give();
+          if (message.pending === 0) give();
         },
       });
       if (end.kind === 'silent') return `no heartbeat for ${Math.round(end.ms)} ms`;
@@ -107,7 +105,9 @@ export function createDesiredSource(deps: DesiredSourceDeps): DesiredSource {
       try {
         trouble = await once();
       } catch (error) {
-        trouble = (error as Error).message;
+        // No responders to the JetStream API is how an absent hub looks from its leaf.
+        const { name, message } = error as Error;
+        trouble = name === 'JetStreamNotEnabled' ? "the hub's JetStream does not answer" : message;
       }
       if (stopping.signal.aborted) return;
       if (trouble === undefined) {

@@ -39,8 +39,8 @@ export interface FollowOptions {
   readonly heartbeatMs: number;
   readonly inboxPrefix: string;
   readonly signal: AbortSignal;
-  /** Told once: how many messages wait at the start. */
-  readonly begun: (pending: number) => void;
+  /** Told once when nothing matched at the start; else the first message's `pending` says how much is to come. */
+  readonly empty: () => void;
   readonly each: (message: Followed) => void | Promise<void>;
 }
 
@@ -101,8 +101,8 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
     signal.throwIfAborted();
     signal.addEventListener('abort', onAbort, { once: true });
     const info = await jsm.consumers.add(stream, config);
-    // With deliver policy `last` the server counts what is pending after the first delivery; both forms give the whole at the start.
-    options.begun(info.num_pending + (info.delivered?.consumer_seq ?? 0));
+    // The counts are a snapshot that deliveries race with; only "nothing at all" can be read off it for sure.
+    if (info.num_pending === 0 && (info.delivered?.consumer_seq ?? 0) === 0 && expected === 1) handle(options.empty);
     const silent = clock.every(Math.max(heartbeatMs / 2, 100), () => {
       const ms = clock.monotonic() - heard;
       if (ms > heartbeatMs * 2.5) ended.resolve({ kind: 'silent', ms });

@@ -1,0 +1,46 @@
+/** `alchemist undeploy`: ends a workload on an instance. */
+import { type Command, Option } from 'commander';
+import { duration, instanceId } from '../flags.ts';
+import { seconds } from '../render.ts';
+import { type CommonFlags, commonFlags, perform, type Stage, verb } from '../session.ts';
+
+interface Flags extends CommonFlags {
+  readonly instance: string;
+  readonly kind?: 'agent' | 'service';
+  readonly reason?: string;
+  readonly wait: boolean;
+  readonly timeout?: string;
+}
+
+export function register(program: Command, stage: Stage): void {
+  const command = verb(program, 'undeploy <name>', {
+    summary: 'end a workload on an instance',
+    description: 'Ends a workload on an instance. Calls in flight may end first; what it kept in its key-value bucket stays.',
+    examples: ['undeploy hello --instance cim-a'],
+  })
+    .requiredOption('-i, --instance <id>', 'where it runs', instanceId)
+    .addOption(new Option('--kind <kind>', 'where an agent and a service share the name').choices(['agent', 'service']))
+    .option('--reason <text>', 'why, for those who read the events later')
+    .option('--no-wait', 'do not wait for the node')
+    .option('--timeout <time>', 'longest wait (default: 60s)', duration);
+  commonFlags(command).action((name: string, flags: Flags) =>
+    perform(stage, flags, async ({ render, alchemist, io }) => {
+      const { instance, kind, reason, wait, timeout } = flags;
+      const result = await (await alchemist()).undeploy({
+        name,
+        instance,
+        wait,
+        signal: io.signal,
+        onStep: render.step,
+        ...(kind === undefined ? {} : { kind }),
+        ...(reason === undefined ? {} : { reason }),
+        ...(timeout === undefined ? {} : { timeout }),
+      });
+      render.answer(result, () => {
+        const word = !result.changed ? 'was removed already' : wait ? 'removed' : 'stored';
+        return `${render.paint(word, 'good')} ${result.name} on ${instance}${wait && result.changed ? ` in ${seconds(result.elapsedMs)}` : ''}`;
+      });
+      return undefined;
+    }),
+  );
+}

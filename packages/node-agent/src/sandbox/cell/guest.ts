@@ -1,0 +1,206 @@
+/**
+ * One isolate, seen from inside its cell. With cell-main the only user of isolated-vm.
+ *
+ * Promises:
+ * G1. Guest code is entered with `applySync` and a timeout, never otherwise; only strings (boxed from 1 KiB on) go in and out.
+ * G2. No isolated-vm object reaches the guest: the wrapper holds two callbacks, for random bytes and for "there is something to take".
+ * G3. Three interrupted entries in a row, or running out of memory, end the isolate with the reason.
+ */
+import { randomBytes } from 'node:crypto';
+import ivm from 'isolated-vm';
+import { FLAG, type GoneReason, type GuestFault, type Opening } from '../protocol.ts';
+import { createStackMap, type StackMap } from './stack-map.ts';
+
+type Text = string | [string];
+type Door<A extends unknown[]> = ivm.Reference<(...args: A) => Text>;
+
+const STRIKES = 3;
+const TIMED_OUT = 'Script execution timed out.';
+/** The entry's name in stacks. */
+export const ENTRY_NAME = 'entry.js';
+const LONGEST_ENTROPY = 65_536;
+/** Strings from this length on are boxed: bare ones are held outside of what the garbage collector feels. */
+const BOX = 1024;
+
+const box = (text: string): Text => (text.length < BOX ? text : [text]);
+const unbox = (text: Text): string => (typeof text === 'string' ? text : text[0]);
+const messageOf = (error: unknown): string => {
+  const message = error instanceof Error ? error.message : error;
+  return typeof message === 'string' ? message.slice(0, 2000) : 'no message';
+};
+
+/** What a guest reports to its cell. */
+export interface GuestPorts {
+  /** Text of the outbox: a head and bodies. */
+  out(head: string, body: string): void;
+  gone(reason: GoneReason, detail: string): void;
+  /** A line of log that the cell itself has to say about the guest. */
+  log(message: string): void;
+}
+
+export class Guest {
+  readonly #isolate: ivm.Isolate;
+  readonly #ports: GuestPorts;
+  readonly #opening: Opening;
+  readonly #timed: { readonly timeout: number; readonly arguments: { copy: true }; readonly result: { copy: true } };
+  readonly #stacks: StackMap;
+  #enter: Door<[Text, number]> | undefined;
+  #resume: Door<[]> | undefined;
+  #collect: Door<[]> | undefined;
+  #recover: Door<[number]> | undefined;
+  #nudged = false;
+  #strikes = 0;
+  #head = '';
+  #body = '';
+  #more = false;
+  #gone = false;
+
+  constructor(opening: Opening, sourceMap: string, ports: GuestPorts) {
+    this.#opening = opening;
+    this.#ports = ports;
+    this.#timed = { timeout: opening.turnMs, arguments: { copy: true }, result: { copy: true } };
+    this.#stacks = createStackMap(ENTRY_NAME, sourceMap);
+    this.#isolate = new ivm.Isolate({ memoryLimit: Math.max(8, opening.memoryMb) });
+  }
+
+  get heapBytes(): number {
+    if (this.#isolate.isDisposed) return 0;
+    const heap = this.#isolate.getHeapStatisticsSync();
+    return heap.used_heap_size + heap.externally_allocated_size;
+  }
+
+  get cpuMs(): number {
+    return this.#isolate.isDisposed ? 0 : Number(this.#isolate.cpuTime / 1_000_000n);
+  }
+
+  /** True when {@link work} has something to do. */
+  get waiting(): boolean {
+    return this.#more || this.#head !== '';
+  }
+
+  /** Runs the prelude and the entry and reads its default export. @returns what was wrong, or undefined */
+  load(prelude: ivm.ExternalCopy<string> | string, entry: string): GuestFault | undefined {
+    const { turnMs } = this.#opening;
+    try {
+      const context = this.#isolate.createContextSync();
+      context.evalSync(prelude as string, { filename: 'prelude.js' });
+      const boot = context.global.getSync('cimBoot', { reference: true });
+      const entropy = new ivm.Callback((bytes: number) => randomBytes(Math.min(bytes, LONGEST_ENTROPY)).toString('latin1'));
+      const nudge = new ivm.Callback(() => {
+        this.#nudged = true;
+      });
+      const doors = boot.applySync(undefined, [new ivm.ExternalCopy([JSON.stringify(this.#opening)]).copyInto(), entropy, nudge], {
+        result: { reference: true },
+      });
+      const door = (name: string) => doors.getSync(name, { reference: true });
+      this.#enter = door('enter');
+      this.#resume = door('resume');
+      this.#collect = door('collect');
+      this.#recover = door('recover');
+
+      const module = this.#isolate.compileModuleSync(entry, { filename: ENTRY_NAME });
+      const [imported] = module.dependencySpecifiers;
+      if (imported !== undefined) {
+        const detail = `the entry imports ${JSON.stringify(imported)}: a workload has no modules but its own; bundle it in`;
+        return { code: 'start-failed', detail };
+      }
+      module.instantiateSync(context, () => {
+        throw new Error('no imports');
+      });
+      module.evaluateSync({ timeout: turnMs });
+      const refused = unbox(door('adopt').applySync(undefined, [module.namespace.derefInto()], { timeout: turnMs, result: { copy: true } }));
+      if (refused === '') return undefined;
+      const fault = JSON.parse(refused) as GuestFault;
+      return fault.stack === undefined ? fault : { ...fault, stack: this.#stacks.map(fault.stack) };
+    } catch (error) {
+      const detail = messageOf(error);
+      if (this.#isolate.isDisposed) return { code: 'out-of-memory', detail: 'out of memory while loading' };
+      if (detail === TIMED_OUT) return { code: 'turn-exceeded', detail: `loading held the thread for more than ${turnMs} ms` };
+      const stack = error instanceof Error && typeof error.stack === 'string' ? error.stack.slice(0, 8192) : '';
+      return { code: 'start-failed', detail, stack: this.#stacks.map(stack) };
+    }
+  }
+
+  /** Takes input in; {@link work} hands it to the isolate, joined with what else came in meanwhile. */
+  push(head: string, body: string): void {
+    this.#head = this.#head === '' ? head : `${this.#head},${head}`;
+    this.#body += body;
+  }
+
+  /** One timed entry with all that waits, then everything it had to say. */
+  work(): void {
+    if (this.#gone || !this.#enter || !this.#resume || !this.#collect) return;
+    this.#nudged = false;
+    let text: string | undefined;
+    try {
+      if (this.#head !== '') {
+        const [head, body] = [this.#head, this.#body];
+        this.#head = '';
+        this.#body = '';
+        text = unbox(this.#enter.applySync(undefined, [box(head + body), head.length], this.#timed));
+      } else text = unbox(this.#resume.applySync(undefined, [], this.#timed));
+      this.#strikes = 0;
+    } catch (error) {
+      text = this.#fell(error);
+    }
+    try {
+      while (text !== undefined) {
+        const flags = text.charCodeAt(0) - 48;
+        this.#tell(text, flags);
+        this.#more = (flags & FLAG.more) !== 0;
+        const again = (flags & FLAG.again) !== 0 || (this.#nudged && !this.#more);
+        this.#nudged = false;
+        text = again ? unbox(this.#collect.applySync(undefined, [], { result: { copy: true } })) : undefined;
+      }
+    } catch (error) {
+      this.#end(this.#isolate.isDisposed ? 'out-of-memory' : 'faulted', messageOf(error));
+    }
+  }
+
+  dispose(): void {
+    this.#gone = true;
+    if (!this.#isolate.isDisposed) this.#isolate.dispose();
+  }
+
+  #tell(text: string, flags: number): void {
+    if (text.length === 1) return;
+    const line = text.indexOf('\n');
+    const head = text.slice(1, line);
+    const body = text.slice(line + 1);
+    if ((flags & FLAG.stack) === 0) this.#ports.out(head, body);
+    else {
+      const mapped = this.#stacks.mapRecords(head, body);
+      this.#ports.out(mapped.head, mapped.body);
+    }
+  }
+
+  /** An entry ended in an exception. @returns what the isolate has to say nevertheless */
+  #fell(error: unknown): string | undefined {
+    const message = messageOf(error);
+    if (this.#isolate.isDisposed) {
+      const memory = /memory/.test(message);
+      this.#end(memory ? 'out-of-memory' : 'faulted', memory ? `went over ${this.#opening.memoryMb} MB of heap` : message);
+      return undefined;
+    }
+    const late = message === TIMED_OUT;
+    if (late) {
+      this.#strikes += 1;
+    } else this.#ports.log(`unhandled rejection: ${message}`);
+    try {
+      const text = unbox(this.#recover!.applySync(undefined, [late ? this.#opening.turnMs : 0], { result: { copy: true } }));
+      if (this.#strikes < STRIKES) return text;
+      // Said before it ends, so that the callers it concerns learn the reason.
+      this.#tell(text, text.charCodeAt(0) - 48);
+      this.#end('out-of-time', `held the thread for more than ${this.#opening.turnMs} ms ${STRIKES} times in a row`);
+    } catch (second) {
+      this.#end('faulted', messageOf(second));
+    }
+    return undefined;
+  }
+
+  #end(reason: GoneReason, detail: string): void {
+    if (this.#gone) return;
+    this.dispose();
+    this.#ports.gone(reason, detail);
+  }
+}

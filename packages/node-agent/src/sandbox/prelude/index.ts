@@ -1,0 +1,32 @@
+/**
+ * The prelude: bundled into one script and run in every isolate before guest code. It leaves one function on the global object, which
+ * the cell takes away when it calls it.
+ */
+import type { Opening } from '../protocol.ts';
+import { openContext } from './context.ts';
+import { openOutbox } from './outbox.ts';
+import { bare, freeze, keys, parse } from './primordials.ts';
+import { openPlatform } from './platform.ts';
+import { api, openWrapper, uncaught } from './wrapper.ts';
+
+/** JSON values all the way down. */
+function deepFreeze(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const key of keys(value)) deepFreeze((value as Record<string, unknown>)[key]);
+  return freeze(value);
+}
+
+const scope = globalThis as unknown as Record<string, unknown>;
+
+/** @returns the functions the cell calls, on an object without a prototype */
+scope['cimBoot'] = (text: string | [string], entropy: (bytes: number) => string, nudge: () => void): object => {
+  delete scope['cimBoot'];
+  const opening = deepFreeze(parse(typeof text === 'string' ? text : text[0])) as Opening;
+  openOutbox(nudge);
+  openWrapper(opening);
+  openContext({ ...opening.workload }, opening.config);
+  openPlatform(entropy, uncaught);
+  const doors = bare<unknown>();
+  for (const name of keys(api)) doors[name] = (api as Record<string, unknown>)[name];
+  return doors;
+};

@@ -1,0 +1,51 @@
+/** console: every method that prints becomes a line of the workload's log. */
+import { describe } from '../faults.ts';
+import { stringify } from '../primordials.ts';
+import { type Level, log } from '../said.ts';
+
+function shown(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (value instanceof Error) {
+    const { detail, stack } = describe(value);
+    return stack === '' ? detail : stack;
+  }
+  if (typeof value === 'object' && value !== null) {
+    try {
+      return stringify(value) ?? '[unreadable]';
+    } catch {
+      return '[unreadable]';
+    }
+  }
+  return typeof value === 'symbol' || typeof value === 'bigint' ? value.toString() : `${value as string}`;
+}
+
+const printer =
+  (level: Level) =>
+  (...values: unknown[]) => {
+    // A line is cut at 2 KiB anyway: more than a handful of values is not worth rendering.
+    log(level, values.slice(0, 32).map(shown).join(' '));
+  };
+const nothing = () => {};
+
+export const consoleDoor = {
+  debug: printer('debug'),
+  log: printer('info'),
+  info: printer('info'),
+  dir: printer('info'),
+  table: printer('info'),
+  warn: printer('warn'),
+  error: printer('error'),
+  trace: printer('debug'),
+  assert(condition: unknown, ...values: unknown[]) {
+    if (!condition) consoleDoor.error('Assertion failed', ...values);
+  },
+  group: printer('info'),
+  groupCollapsed: printer('info'),
+  groupEnd: nothing,
+  time: nothing,
+  timeEnd: nothing,
+  timeLog: nothing,
+  count: nothing,
+  countReset: nothing,
+  clear: nothing,
+};
