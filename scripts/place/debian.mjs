@@ -15,7 +15,7 @@ import { SetupError } from './progress.mjs';
 import { CACHE } from './root.mjs';
 import { mainArchives, parseList, parseStanzas, renderStanza } from './sources.mjs';
 
-/** Suites that carry what we need, the steadier one first. */
+/** Suites that carry a nats-server new enough, the steadier one first. */
 export const SUITES = ['trixie', 'forky'];
 
 const APT = join(CACHE, 'apt');
@@ -29,19 +29,21 @@ const KEYRINGS = ['/usr/share/keyrings/debian-archive-keyring.gpg', '/usr/share/
  * Fetches a package and unpacks it.
  * @param {string} name the binary package, e.g. `nats-server`
  * @param {{ into?: string, suites?: readonly string[], onStart?: (pid: number) => void, accept?: (folder: string) => Promise<string | undefined> }} [options]
- *   `into`: the folder that will hold `usr/...`, by default `.cim/<name>`; `accept` looks at the unpacked files and returns what is wrong
+ *   `into`: the folder that will hold `usr/...`, by default `.cim/<name>`;
+ *   `suites`: by default the system's own, then {@link SUITES}; `accept` looks at the unpacked files and returns what is wrong
  *   with them, then the next suite is tried
  * @returns {Promise<string>} `into`
  * @throws SetupError with the words of each attempt
  */
-export async function fetchDebianPackage(name, { into = join(CACHE, name), suites = SUITES, onStart, accept } = {}) {
+export async function fetchDebianPackage(name, { into = join(CACHE, name), suites, onStart, accept } = {}) {
   const { code, output } = await capture('dpkg', ['--print-architecture'], { timeoutMs: SHORT_MS });
   if (code !== 0) throw new SetupError('this system has no dpkg');
   const architecture = output.trim();
   const archives = mainArchives(readSources());
   if (archives.length === 0) throw new SetupError("none of apt's sources on this system is Debian's main archive");
   const failures = [];
-  for (const suite of suites) {
+  // What this system's own release carries fits its libraries best.
+  for (const suite of suites ?? new Set([...archives.flatMap((archive) => archive.suites), ...SUITES])) {
     for (const { uris, signedBy } of attempts(archives)) {
       const failure = await attempt(name, { into, suite, uris, signedBy, architecture, onStart, accept });
       if (failure === undefined) return into;

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { capture } from './child.mjs';
-import { fetchDebianPackage } from './debian.mjs';
+import { fetchDebianPackage, SUITES } from './debian.mjs';
 import { SetupError } from './progress.mjs';
 import { CACHE } from './root.mjs';
 
@@ -54,6 +54,7 @@ export async function fetchNatsServer(unfit, onStart) {
   try {
     await fetchDebianPackage('nats-server', {
       into: FOLDER,
+      suites: SUITES,
       onStart,
       accept: async (folder) => {
         const { fit, words } = await look(join(folder, 'usr/sbin/nats-server'));

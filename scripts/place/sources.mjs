@@ -79,11 +79,12 @@ const RELEASES = /^(buster|bullseye|bookworm|trixie|forky|duke|sid|oldoldstable|
  */
 export function mainArchives(sources) {
   return sources
-    .map((source) => ({ ...source, uris: source.uris.filter((uri) => !uri.startsWith('cdrom:')) }))
-    .filter(
-      ({ uris, suites, components }) =>
-        uris.length > 0 && components.includes('main') && suites.some((suite) => RELEASES.test(suite)),
-    );
+    .map((source) => ({
+      ...source,
+      uris: source.uris.filter((uri) => !uri.startsWith('cdrom:')),
+      suites: source.suites.filter((suite) => RELEASES.test(suite)),
+    }))
+    .filter(({ uris, suites, components }) => uris.length > 0 && components.includes('main') && suites.length > 0);
 }
 
 /**

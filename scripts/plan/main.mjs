@@ -1,17 +1,23 @@
 /**
  * Checks the plan: every import against the arrows, every file against the words. Prints each broken rule with its reason and
- * the arrows that break it; when all hold, one line. `--root DIR` looks at another tree (the tests plant violations in one).
+ * the arrows that break it; when all hold, one line. `--root DIR` looks at another tree (the tests plant violations in one);
+ * `--rules` only prints the rules.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 import { cruise } from 'dependency-cruiser';
 import { ROOT } from '../place/root.mjs';
-import { arrows } from './rules.mjs';
+import { arrows, built, door, words } from './rules.mjs';
 import { findWords } from './words.mjs';
 
-const { values } = parseArgs({ options: { root: { type: 'string' } } });
+const { values } = parseArgs({ options: { root: { type: 'string' }, rules: { type: 'boolean' } } });
 const root = values.root ?? ROOT;
+if (values.rules) {
+  const all = [...arrows.map(({ name, comment }) => ({ name, reason: comment })), ...words, built, door];
+  process.stdout.write(all.map(({ name, reason }) => `${name}: ${reason}\n`).join(''));
+  process.exit(0);
+}
 
 const folders = [
   ...sourceFolders('packages', 'src'),

@@ -154,7 +154,7 @@ export const words = [
   {
     name: 'one-home-of-timers',
     reason: 'every timer has an owner that takes it back: contracts/src/base/time.ts makes them, with a signal that ends them',
-    globals: ['setTimeout', 'setInterval', 'setImmediate'],
+    globals: ['setTimeout', 'setInterval'],
     modules: ['node:timers', 'node:timers/promises'],
     homes: [TIME, PRELUDE],
   },

@@ -81,7 +81,7 @@ function isUse(node) {
   const { parent } = node;
   if (ts.isPropertyAccessExpression(parent) || ts.isQualifiedName(parent))
     return ts.isPropertyAccessExpression(parent) && parent.expression === node;
-  if (ts.isTypeQueryNode(parent)) return false;
+  if (ts.isTypeQueryNode(parent) || ts.isImportSpecifier(parent)) return false;
   if (ts.isBindingElement(parent)) return parent.initializer === node;
   const named = /** @type {{ name?: unknown }} */ (parent).name === node;
   return !(named && !ts.isShorthandPropertyAssignment(parent));

@@ -272,23 +272,21 @@ export class Alchemist {
     const { operatorSeedFile } = this.profile;
     const signer: Signer | undefined = operatorSeedFile === undefined ? undefined : signerOf(operatorSeedFile);
     const { clock, random } = this.#around;
-    return { registry: this.registry, signer, clock, random, look: (...what) => this.#look(...what) };
+    return { registry: this.registry, signer, clock, random, look: (instance) => this.#look(instance) };
   }
 
   /** Asks the node itself where NATS is known, the registry otherwise or when the node does not answer. */
-  #look(instance: string, kind: string, name: string): Look {
-    return async (signal) => {
+  #look(instance: string): Look {
+    return async () => {
       if (this.profile.nats) {
         try {
-          const { workloads } = await this.nodeStatus(instance);
-          return { status: workloads.find((one) => one.kind === kind && one.name === name), presence: 'online' };
+          return { node: await this.nodeStatus(instance), presence: 'online', ageMs: 0 };
         } catch {
           // The registry's view is older but says whether anything is heard of the node at all.
         }
       }
-      const views = await this.registry.workloads(instance, signal);
-      const view = views.find((one) => one.kind === kind && one.name === name);
-      return { status: view?.observed ?? undefined, presence: view?.presence ?? 'unknown' };
+      const { status, presence, ageSeconds } = await this.registry.node(instance);
+      return { node: status, presence, ageMs: (ageSeconds ?? Number.POSITIVE_INFINITY) * 1_000 };
     };
   }
 }

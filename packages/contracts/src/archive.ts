@@ -6,11 +6,13 @@
  * Promises:
  * B1. `packBundle` is a function of its input: no clock, no file system, no compression whose output could change.
  * B2. `readBundle` takes nothing that is not in the layout: no links, no absolute or climbing paths, no second copy of a name,
- *     nothing above the limits. It never holds more than manifest, entry and source map in memory.
+ *     nothing above the limits, not a byte between or behind the files. It never holds more than manifest, entry and source map
+ *     in memory.
+ * B3. What `packBundle` makes, `readBundle` takes, and whoever walks the headers alone finds the same files at the same places.
  */
 import { pipeline, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import tar from 'tar-stream';
+import tar, { type Headers } from 'tar-stream';
 import { decodeJson, Fault } from './errors.ts';
 import { Manifest } from './schema/manifest.ts';
 import { canonicalBytes } from './signing.ts';
@@ -36,31 +38,42 @@ export interface BundleFiles {
   readonly assets?: ReadonlyMap<string, Uint8Array>;
 }
 
-const ASSET_PATH = /^(?!.*(?:^|\/)\.\.?(?:\/|$))[A-Za-z0-9_][A-Za-z0-9._/-]*$/;
+/** Segments of plain characters, none of them empty, "." or ".."; the first does not begin with a dot or a dash. */
+const ASSET_PATH = /^(?![.-])(?:(?!\.\.?(?:\/|$))[A-Za-z0-9._-]+(?:\/(?!$)|$))+$/;
+const BLOCK = 512;
+const blocks = (size: number) => Math.ceil(size / BLOCK) * BLOCK;
 
-/** The bytes of a bundle (B1). @throws Fault `bundle-malformed` when an asset's path is not allowed */
+/** The bytes of a bundle (B1). @throws Fault `bundle-malformed` for what {@link readBundle} would refuse: an asset's path, a size */
 export async function packBundle(files: BundleFiles): Promise<Uint8Array> {
-  const pack = tar.pack();
-  const done = buffer(pack);
-  const add = (name: string, bytes: Uint8Array) =>
-    pack.entry({ name, size: bytes.length, mode: 0o444, uid: 0, gid: 0, mtime: new Date(0), type: 'file' }, Buffer.from(bytes));
   const text = new TextEncoder();
-  add(MANIFEST_FILE, canonicalBytes(files.manifest));
-  add(ENTRY_FILE, text.encode(files.entry));
-  if (files.sourceMap !== undefined) add(MAP_FILE, text.encode(files.sourceMap));
+  const contents: (readonly [name: string, bytes: Uint8Array, limit: number])[] = [
+    [MANIFEST_FILE, canonicalBytes(files.manifest), bundleLimits.manifestBytes],
+    [ENTRY_FILE, text.encode(files.entry), bundleLimits.entryBytes],
+  ];
+  if (files.sourceMap !== undefined) contents.push([MAP_FILE, text.encode(files.sourceMap), bundleLimits.mapBytes]);
   const assets = [...(files.assets ?? [])].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  if (assets.length > bundleLimits.assets) throw malformed(tooManyAssets);
   for (const [path, bytes] of assets) {
-    if (!ASSET_PATH.test(path) || path.length > bundleLimits.assetPath) {
-      throw new Fault(
-        'bundle-malformed',
+    if (!isAssetPath(path)) {
+      throw malformed(
         `assets/${path}: expected a relative path of letters, digits, ".", "_", "-" and "/", at most ${bundleLimits.assetPath} long`,
       );
     }
-    add(`assets/${path}`, bytes);
+    contents.push([`assets/${path}`, bytes, Number.POSITIVE_INFINITY]);
   }
+  for (const [name, bytes, limit] of contents) if (bytes.length > limit) throw malformed(tooLarge(name, bytes.length, limit));
+  const pack = tar.pack();
+  const done = buffer(pack);
+  for (const [name, bytes] of contents)
+    pack.entry({ name, size: bytes.length, mode: 0o444, uid: 0, gid: 0, mtime: new Date(0), type: 'file' }, Buffer.from(bytes));
   pack.finalize();
   return new Uint8Array(await done);
 }
+
+const isAssetPath = (path: string) => path.length <= bundleLimits.assetPath && ASSET_PATH.test(path);
+const malformed = (detail: string, cause?: unknown) => new Fault('bundle-malformed', detail, { cause });
+const tooManyAssets = `assets: expected at most ${bundleLimits.assets} files`;
+const tooLarge = (name: string, found: number, limit: number) => `${name}: expected at most ${limit} bytes, found ${found}`;
 
 export interface BundleContents {
   readonly manifest: Manifest;
@@ -68,6 +81,38 @@ export interface BundleContents {
   readonly sourceMap: string | undefined;
   /** Paths below `assets/`, in order, with their sizes in bytes. */
   readonly assets: readonly { readonly path: string; readonly size: number }[];
+}
+
+/** The header as tar-stream hands it out; its types do not say all of it. */
+type Header = Headers & { readonly byteOffset?: number; readonly pax?: Readonly<Record<string, string>> | null };
+
+/**
+ * Where a file ends that must begin right behind `before`: a header block, or three where its path is too long for ustar.
+ * @throws Fault when it stands elsewhere, or when its extended header says more than the path: a size there would move what follows
+ */
+function placed(header: Header, before: number): number {
+  const { name, byteOffset = -1, size = 0, pax } = header;
+  if (pax && Object.keys(pax).some((key) => key !== 'path')) throw malformed(`${name}: expected a plain ustar header`);
+  if (byteOffset - before !== (pax ? 3 : 1) * BLOCK) throw malformed(`${name}: expected right behind the file before it`);
+  return byteOffset + blocks(size);
+}
+
+/** Lets bytes through and remembers how many there were and whether the last two blocks are empty. */
+function tailOf(bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {
+  let total = 0;
+  /** Where the zeros begin that reach to the end of what has passed. */
+  let zerosFrom = 0;
+  return {
+    chunks: (async function* () {
+      for await (const chunk of bytes) {
+        const last = chunk.findLastIndex((byte) => byte !== 0);
+        if (last !== -1) zerosFrom = total + last + 1;
+        total += chunk.length;
+        yield chunk;
+      }
+    })(),
+    isEndOf: (end: number) => total === end + 2 * BLOCK && zerosFrom <= end,
+  };
 }
 
 /**
@@ -80,7 +125,8 @@ export async function readBundle(
   wantAsset?: (path: string) => ((bytes: Uint8Array) => void) | undefined,
 ): Promise<BundleContents> {
   const extract = tar.extract();
-  const source = Readable.from(bytes, { objectMode: false });
+  const tail = tailOf(bytes);
+  const source = Readable.from(tail.chunks, { objectMode: false });
   let failure: unknown;
   pipeline(source, extract, (error) => {
     failure = error ?? undefined;
@@ -90,22 +136,23 @@ export async function readBundle(
   let entry: string | undefined;
   let sourceMap: string | undefined;
   const assets: { path: string; size: number }[] = [];
-  const bad = (detail: string, cause?: unknown) => new Fault('bundle-malformed', detail, { cause });
+  let end = 0;
   const read = async (stream: Readable, name: string, size: number, limit: number) => {
-    if (size > limit) throw bad(`${name}: expected at most ${limit} bytes, found ${size}`);
+    if (size > limit) throw malformed(tooLarge(name, size, limit));
     try {
-      return new TextDecoder('utf-8', { fatal: true }).decode(await buffer(stream));
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await buffer(stream));
     } catch (cause) {
-      throw bad(`${name}: not UTF-8 text`, cause);
+      throw malformed(`${name}: not UTF-8 text`, cause);
     }
   };
   try {
     for await (const file of extract) {
       const { name, type, size = 0 } = file.header;
-      if (type !== 'file') throw bad(`${name}: expected a plain file, found a ${type}`);
-      if (seen.has(name)) throw bad(`${name}: stands in the bundle twice`);
+      if (type !== 'file') throw malformed(`${name}: expected a plain file, found a ${type}`);
+      end = placed(file.header, end);
+      if (seen.has(name)) throw malformed(`${name}: stands in the bundle twice`);
       seen.add(name);
-      if (seen.size === 1 && name !== MANIFEST_FILE) throw bad(`${name}: expected ${MANIFEST_FILE} as the first file`);
+      if (seen.size === 1 && name !== MANIFEST_FILE) throw malformed(`${name}: expected ${MANIFEST_FILE} as the first file`);
       if (name === MANIFEST_FILE) {
         manifest = decodeJson(
           Manifest,
@@ -115,20 +162,21 @@ export async function readBundle(
         );
       } else if (name === ENTRY_FILE) entry = await read(file as unknown as Readable, name, size, bundleLimits.entryBytes);
       else if (name === MAP_FILE) sourceMap = await read(file as unknown as Readable, name, size, bundleLimits.mapBytes);
-      else if (name.startsWith('assets/') && ASSET_PATH.test(name.slice(7)) && name.length <= bundleLimits.assetPath + 7) {
-        if (assets.length >= bundleLimits.assets) throw bad(`assets: expected at most ${bundleLimits.assets} files`);
+      else if (name.startsWith('assets/') && isAssetPath(name.slice(7))) {
+        if (assets.length >= bundleLimits.assets) throw malformed(tooManyAssets);
         assets.push({ path: name.slice(7), size });
         const take = wantAsset?.(name.slice(7));
         if (take) take(await buffer(file as unknown as Readable));
         else for await (const _ of file) void _;
-      } else throw bad(`${name}: no file of a bundle`);
+      } else throw malformed(`${name}: no file of a bundle`);
     }
   } catch (error) {
     source.destroy();
-    throw error instanceof Fault ? error : bad(`not a readable archive (${(error as Error).message})`, error);
+    throw error instanceof Fault ? error : malformed(`not a readable archive (${(error as Error).message})`, error);
   }
-  if (failure !== undefined) throw bad(`not a readable archive (${(failure as Error).message})`, failure);
-  if (!manifest) throw bad(`${MANIFEST_FILE}: missing`);
-  if (entry === undefined) throw bad(`${ENTRY_FILE}: missing`);
+  if (failure !== undefined) throw malformed(`not a readable archive (${(failure as Error).message})`, failure);
+  if (!tail.isEndOf(end)) throw malformed('not a readable archive (expected two empty blocks right behind the last file)');
+  if (!manifest) throw malformed(`${MANIFEST_FILE}: missing`);
+  if (entry === undefined) throw malformed(`${ENTRY_FILE}: missing`);
   return { manifest, entry, sourceMap, assets };
 }

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { type Channel, channels } from './channels.ts';
-import { errorTable } from './errors.ts';
+import { errorTable } from './error-table.ts';
 import { permissionsOf } from './permissions.ts';
 import { renderBytes, renderDuration } from './quantity.ts';
 import { NodeAgentConfig, RegistryConfig } from './schema/config.ts';
@@ -55,8 +55,8 @@ export function renderWireDoc(): string {
     ]),
   );
   const permissions = (['node', 'registry', 'alchemist'] as const).map((party) => {
-    const { publish, subscribe, allowResponses } = permissionsOf(party, 'ID');
-    return `### ${party}\n\nPublish:\n\n${list(publish.allow)}\n\nSubscribe:\n\n${list(subscribe.allow)}\n\n${allowResponses ? 'May answer what it was asked.' : 'Answers nothing.'}\n`;
+    const { publish, subscribe } = permissionsOf(party, 'ID');
+    return `### ${party}\n\nPublish:\n\n${list(publish.allow)}\n\nSubscribe:\n\n${list(subscribe.allow)}\n`;
   });
   return `# Wire\n\n${GENERATED}
 ## Channels

@@ -6,7 +6,9 @@ export * from './base/log.ts';
 export * from './base/time.ts';
 export * from './channels.ts';
 export * from './docs.ts';
+export * from './error-table.ts';
 export * from './errors.ts';
+export * from './field-issues.ts';
 export {
   Capability,
   CapabilityPattern,

@@ -62,7 +62,7 @@ export function renderNatsConfig(options: NatsServerOptions): string {
       users: options.users.map(({ user, password, party }) => ({
         user,
         password,
-        ...(party === undefined ? {} : { permissions: natsPermissions(party.party, party.id) }),
+        ...(party === undefined ? {} : { permissions: permissionsOf(party.party, party.id) }),
       })),
     };
   }
@@ -72,18 +72,8 @@ export function renderNatsConfig(options: NatsServerOptions): string {
         ? {}
         : { host: options.host, port: options.leafPort, no_advertise: options.advertiseLeafPort !== true }),
       // A leaf that waits a minute between tries is offline for a minute longer than its link.
-      ...(options.remotes ? { reconnect: 1, remotes: options.remotes.map(({ url }) => ({ url })) } : {}),
+      ...(options.remotes ? { reconnect: '1s', remotes: options.remotes.map(({ url }) => ({ url })) } : {}),
     };
   }
   return `${JSON.stringify(config, null, 2)}\n`;
-}
-
-function natsPermissions(party: Party, id: string): Record<string, unknown> {
-  const { publish, subscribe, allowResponses } = permissionsOf(party, id);
-  return {
-    publish: publish,
-    subscribe: subscribe,
-    // A call may take as long as its longest deadline; one reply each.
-    ...(allowResponses ? { allow_responses: { max: 1, expires: '1h' } } : {}),
-  };
 }

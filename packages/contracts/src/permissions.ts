@@ -4,6 +4,9 @@
  * Promises:
  * M1. A node's permissions name its own instance wherever an instance stands, calls excepted.
  * M2. Nothing is granted that no row asks for.
+ * M3. Nobody listens in on another's inbox, and nobody but the hub's own JetStream can speak into a hub inbox.
+ * Answers: who answers requests may publish to every inbox, `_INBOX.>`. The server's `allow_responses` would be narrower, but a leaf is told
+ * of an inbox only where its user may publish to it, so with it alone no answer finds its way over a leaf link (nats-server 2.15).
  * JetStream API subjects: nats-server `server/jetstream_api.go`; a leaf reaches the hub's API as `$JS.hub.API.>`, a client of the hub
  * as `$JS.API.>` or under the domain.
  */
@@ -13,12 +16,16 @@ import { type Access, rowsAt, streamName, type TopologyRow } from './topology.ts
 export interface SubjectPermissions {
   readonly publish: { readonly allow: readonly string[] };
   readonly subscribe: { readonly allow: readonly string[] };
-  /** Replies to requests that were delivered are allowed without naming inboxes. */
-  readonly allowResponses: boolean;
 }
 
-/** Prefix of a party's reply inboxes: its own, so that nobody else can listen in. */
-export const inboxPrefix = (party: Party, id: string): string => `_INBOX_${party}_${id}`;
+/** Prefix of a party's inboxes for answers of other parties: nobody else can listen in, whoever answers calls can speak. */
+export const inboxPrefix = (party: Party, id: string): string => `_INBOX.${party}.${id}`;
+
+/**
+ * Prefix of a party's inboxes for what the hub's JetStream answers and delivers: nobody else can listen in, and no other party can speak
+ * (a forged answer to "what is desired" cannot be sent). Nor does the hub tell other leaves of such an inbox.
+ */
+export const hubInboxPrefix = (party: Party, id: string): string => `_INBOX_HUB.${party}.${id}`;
 
 /**
  * What a party may do on the hub.
@@ -26,15 +33,13 @@ export const inboxPrefix = (party: Party, id: string): string => `_INBOX_${party
  */
 export function permissionsOf(party: Party, id: string): SubjectPermissions {
   const publish = new Set<string>();
-  const subscribe = new Set<string>([`${inboxPrefix(party, id)}.>`]);
+  const subscribe = new Set<string>([`${inboxPrefix(party, id)}.>`, `${hubInboxPrefix(party, id)}.>`]);
   for (const name of Object.keys(channels) as ChannelName[]) {
     const channel: Channel = channels[name];
     const hasInstance = channel.template.includes('{instance}');
     const own = party === 'node' && hasInstance ? patternOf(name, { instance: id } as never) : patternOf(name);
-    // A leaf hears of a wider subscription at the hub (a stream's "cim.v1.fwd.>") only where its own grant ends in ">": nats-server
-    // does not find "….*.*" when it looks for what lies within the wider one.
-    if (channel.from.includes(party)) publish.add((channel.anyInstance ? patternOf(name) : own).replace(/(?:\.\*)+$/, '.>'));
-    if (channel.to.includes(party)) subscribe.add(own);
+    if (channel.from.includes(party)) publish.add(openEnded(channel.anyInstance ? patternOf(name) : own));
+    if (channel.to.includes(party)) subscribe.add(openEnded(own));
   }
   // Requests for services discovery (NATS ADR-32): everyone may ask, nodes answer.
   if (party === 'node')
@@ -49,16 +54,23 @@ export function permissionsOf(party: Party, id: string): SubjectPermissions {
     if (row.access[party] === 'all' && row.type !== 'stream')
       subscribe.add(row.type === 'kv' ? `$KV.${row.name}.>` : `$O.${row.name}.>`);
   }
+  if (answers(party)) publish.add('_INBOX.>');
   publish.add('$JS.API.INFO');
   publish.add('$JS.hub.API.INFO');
   return {
     publish: { allow: [...publish].sort() },
     subscribe: { allow: [...subscribe].sort() },
-    allowResponses: channelsAnswered(party),
   };
 }
 
-function channelsAnswered(party: Party): boolean {
+/**
+ * `a.*.*` as `a.>`. A leaf hears of a wider subscription at the hub (a stream's "cim.v1.fwd.>") only where its own grant ends in ">":
+ * nats-server does not find `….*.*` when it looks for what lies within the wider one. And who may hear all of a row may ask for
+ * `a.>` in one word.
+ */
+const openEnded = (pattern: string): string => pattern.replace(/(?:\.\*)+$/, '.>');
+
+function answers(party: Party): boolean {
   return Object.values(channels).some((channel: Channel) => channel.kind === 'request' && channel.to.includes(party));
 }
 
@@ -82,7 +94,7 @@ function apiSubjects(row: TopologyRow, access: Access, id: string): string[] {
     case 'read-own':
       return read(`${data}.${own}`);
     case 'read':
-      return [...read(`${data}.>`), `$JS.API.DIRECT.GET.${stream}`];
+      return [...read(`${data}.>`), `$JS.API.DIRECT.GET.${stream}`, `$JS.API.STREAM.MSG.GET.${stream}`];
     case 'write-own':
       return row.type === 'stream'
         ? [`$JS.API.STREAM.INFO.${stream}`, `$JS.API.DIRECT.GET.${stream}.${data}.${id}.>`]

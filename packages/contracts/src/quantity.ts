@@ -36,11 +36,13 @@ const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_00
 /** Bytes of `"4Gi"`, `"64GB"`, `"1048576"` or a whole number. @returns undefined when it is none */
 export function parseBytes(text: string | number): number | undefined {
   if (typeof text === 'number') return Number.isSafeInteger(text) && text >= 0 ? text : undefined;
-  const match = /^(\d{1,15}(?:\.\d{1,6})?)([A-Za-z]{0,3})$/.exec(text);
+  const match = /^(\d{1,16}(?:\.\d{1,6})?)([A-Za-z]{0,3})$/.exec(text);
   const unit = match && Object.hasOwn(BYTE_UNITS, match[2]!) ? BYTE_UNITS[match[2]!] : undefined;
   if (!match || unit === undefined) return undefined;
   const bytes = Number(match[1]) * unit;
-  return Number.isSafeInteger(bytes) ? bytes : Number.isFinite(bytes) && bytes < 2 ** 53 ? Math.round(bytes) : undefined;
+  // Part of a byte is a slip; part of a "Gi" is meant, and the nearest byte is what is meant by it.
+  if (unit === 1 && !Number.isInteger(bytes)) return undefined;
+  return Number.isSafeInteger(Math.round(bytes)) ? Math.round(bytes) : undefined;
 }
 
 /** The shortest exact text: `4Gi`, `64GB`, `1536Ki`, `1000001`. */
@@ -52,13 +54,16 @@ export function renderBytes(bytes: number): string {
   return `${bytes}`;
 }
 
+/** A million cores: far beyond any machine, and short of what `render` writes in nine digits. */
+const MOST_MILLI_CPU = 999_999_999;
+
 /** Thousandths of a core of `"2"`, `"0.5"`, `"500m"` or a number of cores. @returns undefined when it is none */
 export function parseCpu(text: string | number): number | undefined {
-  const match = /^(\d{1,6}(?:\.\d{1,3})?)(m?)$/.exec(`${text}`);
+  const match = /^(\d{1,9}(?:\.\d{1,3})?)(m?)$/.exec(`${text}`);
   if (!match) return undefined;
   const milli = match[2] ? Number(match[1]) : Number(match[1]) * 1000;
   const whole = Math.round(milli);
-  return Math.abs(whole - milli) < 1e-6 ? whole : undefined;
+  return Math.abs(whole - milli) < 1e-6 && whole <= MOST_MILLI_CPU ? whole : undefined;
 }
 
 /** `2`, `500m`. */
@@ -102,7 +107,7 @@ const quantity = <T extends string | number>(
 ) =>
   input
     .refine((text) => parse(text) !== undefined, {
-      error: (issue) => `expected ${expected}, found ${JSON.stringify(issue.input)}`,
+      error: (issue) => `expected ${expected}, found ${JSON.stringify(issue.input)?.slice(0, 60)}`,
     })
     .meta({ examples: [example] });
 

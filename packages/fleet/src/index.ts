@@ -1,3 +1,7 @@
 /** The embedded fleet: real processes on one machine. The demonstration behind `npm start` is main.ts. */
+export { type HubOptions, hubUsers, leafUser, startHub } from './hub.ts';
+export { agentUser, instanceDirectory, type LeafOptions, leafAdminUser, startLeaf } from './leaf.ts';
 export { findNatsServer, type NatsBinary } from './nats/binary.ts';
+export { type Link, type LinkOptions, openLink } from './nats/link.ts';
 export { type NatsProcess, type StartNatsOptions, startNatsServer } from './nats/server.ts';
+export { type Key, openSecrets, type Secrets } from './secrets.ts';

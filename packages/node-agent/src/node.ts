@@ -20,25 +20,23 @@ import {
   type eventTypes,
   inboxPrefix,
   type Logger,
-  type Manifest,
   milliCpuOf,
   msOf,
   type NodeAgentConfig,
   type NodeStatus,
   newId,
-  type Part,
   startParts,
 } from '@cim/contracts';
 import { createFloors } from './bundle/floors.ts';
 import { createBundleStore } from './bundle/store.ts';
 import { createChecks } from './check-view.ts';
 import { createConditions } from './conditions.ts';
+import { takeFromHub } from './desired/from-hub.ts';
 import { createDesiredStore } from './desired/store.ts';
 import { domainHealth } from './domains.ts';
-import { createHostDoor } from './host/host-door.ts';
+import { createHostDoors } from './host/doors.ts';
 import { createHostPorts } from './host/ports.ts';
 import { secretReader } from './host/secrets.ts';
-import { createWorkloadKv } from './host/workload-kv.ts';
 import { createHttpServer } from './http/server.ts';
 import { createBundleFetch } from './hub/bundle-fetch.ts';
 import { createCallServer } from './hub/calls.ts';
@@ -48,9 +46,10 @@ import { createEvents } from './hub/events.ts';
 import { createForwarder } from './hub/forwarder.ts';
 import { createHeartbeat } from './hub/heartbeat.ts';
 import { createLeaf } from './hub/leaf.ts';
-import { applyLeafTopology, openWorkloadBucket } from './hub/leaf-streams.ts';
+import { watchLeaf } from './hub/leaf-watch.ts';
 import { serveServicesProtocol } from './hub/services.ts';
 import { createSubscriber } from './hub/subscriber.ts';
+import { lifeOf } from './life.ts';
 import { machineReader } from './machine.ts';
 import { createMetrics } from './metrics.ts';
 import { createSandbox } from './sandbox/pool.ts';
@@ -88,7 +87,6 @@ export async function startNode({ config, clock, random, log, environment }: Nod
   const stopDeadlineMs = drainMs + 10_000;
   let phase: NodeStatus['phase'] = 'starting';
   let url: string | undefined;
-  let streamReady = false;
 
   await mkdir(config.stateDirectory, { recursive: true, mode: 0o700 });
   const conditions = createConditions(clock);
@@ -107,7 +105,7 @@ export async function startNode({ config, clock, random, log, environment }: Nod
     instance,
     hubDomain,
     inboxPrefix: inbox,
-    streamReady: () => streamReady,
+    streamReady: () => leafWatch.streamReady(),
     file: join(config.stateDirectory, 'forwarded.json'),
   });
   const events = createEvents({
@@ -115,7 +113,7 @@ export async function startNode({ config, clock, random, log, environment }: Nod
     log: log.child({ part: 'events' }),
     leaf,
     instance,
-    streamReady: () => streamReady,
+    streamReady: () => leafWatch.streamReady(),
     forwarder,
   });
   const emit = (type: keyof typeof eventTypes, data: unknown, id: string = instance) => {
@@ -173,8 +171,7 @@ export async function startNode({ config, clock, random, log, environment }: Nod
     callHere: async (request) => (await router.call(request)).text,
     secret: secretReader(config.secretsDirectory),
   });
-  /** Newest manifest opened of each workload, for the checks. */
-  const manifests = new Map<string, Manifest>();
+  const doors = createHostDoors(leaf, ports);
   const capacity = {
     memoryBytes: config.sandbox.memory === undefined ? Math.floor(facts.memoryBytes * 0.8) : bytesOf(config.sandbox.memory),
     milliCpu: config.sandbox.cpu === undefined ? facts.cores * 1000 : milliCpuOf(config.sandbox.cpu),
@@ -189,19 +186,7 @@ export async function startNode({ config, clock, random, log, environment }: Nod
     clock,
     random,
     log: log.child({ part: 'supervisor' }),
-    hostDoor: (id, bundle, limits) => {
-      manifests.set(id.name, bundle.manifest);
-      return createHostDoor({
-        id,
-        manifest: bundle.manifest,
-        ports,
-        kv: createWorkloadKv({
-          ready: () => leaf.ready(5_000),
-          open: (connection) => openWorkloadBucket(connection, id.kind, id.name, limits.storageBytes),
-        }),
-        asset: (path) => bundle.asset(path),
-      });
-    },
+    hostDoor: (id, bundle, limits) => doors.open(id, bundle, limits),
     host: { capabilities: config.instance.capabilities, gpu: facts.gpus.length > 0 },
     capacity: () => capacity,
     timing: { drainMs, probeMs: msOf(config.timing.probe), startTimeoutMs: msOf(config.sandbox.startTimeout) },
@@ -218,6 +203,12 @@ export async function startNode({ config, clock, random, log, environment }: Nod
     log: log.child({ part: 'reconciler' }),
   });
 
+  const fromHub = takeFromHub({
+    desired,
+    log,
+    accepted: () => reconciler.wake('desired'),
+    judged: () => heartbeat.soon(),
+  });
   const source = createDesiredSource({
     clock,
     random,
@@ -227,18 +218,7 @@ export async function startNode({ config, clock, random, log, environment }: Nod
     hubDomain,
     inboxPrefix: inbox,
     resyncMs: msOf(config.timing.resync),
-    received: (documents) => {
-      // A deleted key says nothing (contracts, D2): only documents do.
-      const entries = documents.flatMap(({ key, revision, bytes }) =>
-        bytes === undefined ? [] : [{ key, revision, value: bytes }],
-      );
-      intake = intake.then(async () => {
-        const report = await desired.intake(entries);
-        if (report.accepted.length > 0) reconciler.wake('desired');
-        if (report.accepted.length > 0 || report.refused.length > 0) heartbeat.soon();
-      });
-      intake.catch((error) => log.error({ error: String(error) }, 'desired state could not be taken in'));
-    },
+    received: (documents) => fromHub.take(documents),
     hubChanged: (reachable, detail) => {
       if (reachable) {
         conditions.clear('hub-unreachable');
@@ -259,7 +239,6 @@ export async function startNode({ config, clock, random, log, environment }: Nod
       log[reachable ? 'info' : 'warn']({ detail }, reachable ? 'the hub answers' : 'the hub does not answer');
     },
   });
-  let intake: Promise<void> = Promise.resolve();
 
   const calls = createCallServer({
     leaf,
@@ -329,7 +308,7 @@ export async function startNode({ config, clock, random, log, environment }: Nod
       leaf,
       heartbeatAge,
       config,
-      manifest: (name) => manifests.get(name),
+      manifest: (name) => doors.manifest(name),
       offers: () => router.offers(),
     }),
     drain: (drain) => {
@@ -342,27 +321,16 @@ export async function startNode({ config, clock, random, log, environment }: Nod
       return phase;
     },
   });
-  leaf.onChange((connection) => {
-    if (!connection)
-      return conditions.set(
-        'leaf-unreachable',
-        'error',
-        'The leaf does not answer',
-        'no call can reach this node until its nats-server is back',
-      );
-    conditions.clear('leaf-unreachable');
-    supervisor.retryFailed();
-    reconciler.wake('leaf');
-    void applyLeafTopology(connection, instance, log)
-      .then((drift) => {
-        streamReady = true;
-        if (drift.length > 0)
-          conditions.set('topology-drift', 'warning', 'A stream of the leaf is not as declared', drift.join('; '));
-        else conditions.clear('topology-drift');
-      })
-      .catch((error) => log.warn({ error: String(error) }, 'the streams of the leaf could not be checked'));
+  const leafWatch = watchLeaf({
+    leaf,
+    instance,
+    log,
+    conditions,
+    found: () => {
+      supervisor.retryFailed();
+      reconciler.wake('leaf');
+    },
   });
-  conditions.set('leaf-unreachable', 'error', 'The leaf does not answer', 'not connected yet');
   if (sandbox.limits === 'watchdog') {
     conditions.set(
       'limits-watchdog',
@@ -382,80 +350,46 @@ export async function startNode({ config, clock, random, log, environment }: Nod
   });
   const notifier = createNotifier(environment, clock, log);
 
-  const parts: Part[] = [
-    {
-      name: 'http',
-      start: async () => {
-        url = await http.start(config.http.host, config.http.port);
-      },
-      stop: () => http.stop(),
+  const parts = lifeOf({
+    http: async () => {
+      url = await http.start(config.http.host, config.http.port);
+      return () => http.stop();
     },
-    { name: 'leaf', start: () => leaf.start(), stop: () => leaf.stop() },
-    {
-      name: 'stores',
-      start: async () => {
-        await Promise.all([bundles.open(), floors.load()]);
-        await desired.load();
-      },
-      stop: async () => {},
+    leaf,
+    bundles,
+    floors,
+    desired,
+    sandbox,
+    events,
+    reconciler,
+    router,
+    supervisor,
+    source,
+    fromHub,
+    heartbeat,
+    calls,
+    drainMs,
+    startedOffline: (held) =>
+      conditions.set(
+        'started-offline',
+        'info',
+        'Started from the last good state',
+        `${held} workloads were begun from disk before the hub answered`,
+      ),
+    serving: () => {
+      phase = 'running';
+      offer();
+      emit('node.started', { version, held: desired.held().length, limits: sandbox.limits });
+      notifier.ready(`serving ${instance}`);
+      notifier.watch(() => phase === 'running' || phase === 'draining');
     },
-    { name: 'sandbox', start: () => sandbox.start(), stop: (deadline) => sandbox.stop(deadline) },
-    {
-      name: 'events',
-      start: async () => events.start(),
-      stop: async (deadline) => {
-        emit('node.stopped', {});
-        await events.stop(deadline);
-      },
+    leaving: () => {
+      phase = 'stopped';
+      notifier.stopping();
+      notifier.stop();
     },
-    {
-      name: 'workloads',
-      start: async () => {
-        const held = desired.held().length;
-        if (held > 0)
-          conditions.set(
-            'started-offline',
-            'info',
-            'Started from the last good state',
-            `${held} workloads were begun from disk before the hub answered`,
-          );
-        reconciler.wake('start');
-      },
-      stop: async (deadline) => {
-        await reconciler.stop();
-        router.close();
-        await supervisor.stop(Math.min(deadline, drainMs));
-      },
-    },
-    {
-      name: 'hub',
-      start: async () => {
-        source.start();
-        heartbeat.start();
-      },
-      stop: async () => {
-        await source.stop();
-        await intake;
-      },
-    },
-    {
-      name: 'calls',
-      start: async () => {
-        phase = 'running';
-        offer();
-        emit('node.started', { version, held: desired.held().length, limits: sandbox.limits });
-        notifier.ready(`serving ${instance}`);
-        notifier.watch(() => phase === 'running' || phase === 'draining');
-      },
-      stop: async () => {
-        phase = 'stopped';
-        notifier.stopping();
-        notifier.stop();
-        await calls.stop();
-        await heartbeat.stop();
-      },
-    },
-  ];
+    stopped: () => emit('node.stopped', {}),
+  });
   const running = await startParts(clock, parts, 5_000);
   log.info({ url, limits: sandbox.limits, held: desired.held().length }, 'the node-agent is up');
   return {

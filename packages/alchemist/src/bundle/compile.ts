@@ -106,7 +106,8 @@ const externals = ({ outputs }: Metafile): string[] => [
   ...new Set(
     Object.values(outputs)
       .flatMap(({ imports }) => imports)
-      .filter(({ external }) => external)
+      // A require that esbuild let pass stands inside try/catch.
+      .filter(({ external, kind }) => external === true && kind !== 'require-call')
       .map(({ path }) => path),
   ),
 ];
@@ -119,7 +120,8 @@ async function doorSource(esbuild: typeof import('esbuild')): Promise<string> {
   const running = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const source = await readFile(new URL(`../agent.${running}`, import.meta.url), 'utf8');
   const withoutMap = source.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n');
-  return (await esbuild.transform(withoutMap, { loader: running, target: 'es2024', charset: 'utf8' })).code;
+  return (await esbuild.transform(withoutMap, { loader: running, target: 'es2024', charset: 'utf8', minifyWhitespace: true }))
+    .code;
 }
 
 function refused(project: Project, metafile: Metafile, modules: readonly string[]): Fault {

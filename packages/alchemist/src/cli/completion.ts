@@ -46,11 +46,15 @@ function entryOf(command: Command, above: readonly string[]): Entry {
 
 const all = (entries: readonly Entry[]): Entry[] => entries.flatMap((entry) => [entry, ...all(entry.children)]);
 const names = (entry: Entry) => entry.children.map(({ path }) => path.at(-1)!);
+/** Its argument is one of a few words, never a file. */
+const fixed = ({ children, values }: Entry) => children.length > 0 || values.length > 0;
 const words = ({ flags, values, ...entry }: Entry) =>
   [...names({ flags, values, ...entry }), ...values, ...flags.flatMap((flag) => flag.names)].join(' ');
 
 function bash(entries: readonly Entry[]): string {
-  const cases = all(entries).map((entry) => `    "${entry.path.join(' ')}") words="${words(entry)}" ;;`);
+  const cases = all(entries).map(
+    (entry) => `    "${entry.path.join(' ')}") words="${words(entry)}"${fixed(entry) ? '' : ' files=yes'} ;;`,
+  );
   const valued = all(entries).flatMap(({ path, flags }) =>
     flags
       .filter(({ values }) => values.length > 0)
@@ -62,7 +66,7 @@ function bash(entries: readonly Entry[]): string {
   const files = [...new Set(all(entries).flatMap(({ flags }) => flags.filter(takesFile).flatMap((flag) => flag.names)))];
   return `# bash completion for alchemist
 _alchemist() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" path="" words="" i
+  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" path="" words="" files="" i
   for ((i = 1; i < COMP_CWORD && i < 3; i++)); do
     case "\${COMP_WORDS[i]}" in -*) break ;; esac
     path="\${path:+$path }\${COMP_WORDS[i]}"
@@ -78,11 +82,12 @@ ${valued.join('\n')}
 ${cases.join('\n')}
     esac
     [ -n "$words" ] && break
-    path="\${path% *}"
-    [ "$path" = "\${path#* }" ] && [ -z "$path" ] && break
+    case "$path" in *" "*) path="\${path% *}" ;; *) break ;; esac
   done
+  # Flags only where one has been begun, or where there is nothing else.
+  case "$current" in -*) ;; *) [ "\${words#-}" = "$words" ] && words="\${words%% -*}" ;; esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
-  case "$current" in -*) ;; *) COMPREPLY+=($(compgen -f -- "$current")) ;; esac
+  case "$current$files" in -*) ;; *yes) COMPREPLY+=($(compgen -f -- "$current")) ;; esac
 }
 complete -o filenames -F _alchemist alchemist
 `;

@@ -96,7 +96,8 @@ async function usage(render: ReturnType<typeof createRender>, error: CommanderEr
     .replace(/^error: /, '')
     .replaceAll('\n', ' ')
     .trim();
-  const verb = argv.find((word) => !word.startsWith('-'));
+  const words = argv.filter((word) => !word.startsWith('-'));
+  const verb = words[0] === 'keys' ? words.slice(0, 2).join(' ') : words[0];
   const about = said === '' || said === '(outputHelp)' ? 'expected a verb after it' : said;
   const path =
     /--[a-z-]+/.exec(about)?.[0] ?? /argument(?: for)? '([^']+)'|(?:command|argument) '([^']+)'/.exec(about)?.[1] ?? 'verb';

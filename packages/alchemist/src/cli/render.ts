@@ -148,8 +148,7 @@ export function createRender(io: Io, json: boolean) {
 
 /** R3: what others wrote must not move the cursor or change the title of a terminal. */
 export function clean(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
+  return text.replace(/[^\P{Cc}\t\n]/gu, "\ufffd");
 }
 
 const percent = (share: number) => `${Math.floor(share * 100)}%`.padStart(4);

@@ -51,7 +51,7 @@ export function verb(program: Command, usage: string, { summary, description, ex
   return program
     .command(usage)
     .summary(summary)
-    .description(description ?? summary)
+    .description((description ?? summary).replaceAll('\n', ' '))
     .helpOption('-h, --help', 'show this')
     .addHelpText(
       'after',

@@ -5,13 +5,22 @@
  * W1. Every wait ends: with `done`, with the node's reason, or with `not-confirmed` at the deadline.
  * W2. A look that fails (registry restarting, NATS away for a moment) is no verdict; the next look decides.
  */
-import { backoffDelay, type Clock, Fault, type WorkloadStatus } from '@cim/contracts';
+import { backoffDelay, type Clock, desiredKey, ErrorCode, Fault, type NodeStatus, type WorkloadStatus } from '@cim/contracts';
 import { type Expectation, read, type StepKind } from './progress.ts';
 
-/** What the node says of the workload now; undefined when it does not list it. */
-export type Look = (
-  signal: AbortSignal | undefined,
-) => Promise<{ readonly status: WorkloadStatus | undefined; readonly presence: 'online' | 'unknown' }>;
+/** What is known of a node: its own word, how old that is, and whether it is heard of at all. */
+export interface Sight {
+  readonly node: NodeStatus | null;
+  readonly presence: 'online' | 'unknown';
+  /** Milliseconds since the node said it; 0 when it was asked itself. */
+  readonly ageMs: number;
+}
+export type Look = (signal: AbortSignal | undefined) => Promise<Sight>;
+
+/** The workload in a sight; undefined when the node does not list it. */
+export function workloadIn({ node }: Sight, { kind, name }: { readonly kind: string; readonly name: string }) {
+  return node?.workloads.find((one) => one.kind === kind && one.name === name);
+}
 
 export interface WaitOptions {
   readonly clock: Clock;
@@ -21,6 +30,7 @@ export interface WaitOptions {
   readonly onStep: (kind: StepKind, detail: string) => void;
 }
 
+const REFUSAL_STAYS_MS = 1_500;
 const PACE = { base: 40, cap: 500, factor: 1.5 };
 
 /** @throws Fault the node's reason, or `not-confirmed` with how far it was */
@@ -39,23 +49,32 @@ export async function waitConverged(
       onStep(step, sentence(step, expected, detail));
     }
   };
+  const begun = clock.monotonic();
   let last = 'nothing heard of the node yet';
+  let refusedSince: number | undefined;
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted();
     try {
-      const { status, presence } = await look(signal);
-      // A node nobody hears of has removed nothing, whatever its last list says.
-      const silent = presence === 'unknown';
-      const reading = silent && expected.removal ? undefined : read(status, expected);
-      if (reading?.kind === 'done' && !(silent && status === undefined)) {
+      const sight = await look(signal);
+      const status = workloadIn(sight, expected);
+      const reading = read(status, expected);
+      // A node nobody hears of has removed nothing, and a word from before the change does not answer to it.
+      const tells = sight.presence === 'online' && (status !== undefined || sight.ageMs < clock.monotonic() - begun);
+      const done = reading.kind === 'done' && (tells || !expected.removal);
+      if (done) {
         tell(reading.steps, '');
         return status;
       }
-      if (reading?.kind === 'failed') throw new Verdict(reading.fault);
-      if (reading?.kind === 'waiting') {
+      if (reading.kind === 'failed') throw new Verdict(reading.fault);
+      const refusal = refusalOf(sight.node, expected);
+      refusedSince = refusal && (refusedSince ?? clock.monotonic());
+      // The node may still speak of the document before this one: only a refusal that stays is about ours.
+      if (refusal && clock.monotonic() - refusedSince! >= REFUSAL_STAYS_MS) throw new Verdict(refusal);
+      if (reading.kind === 'waiting') {
         tell(reading.steps, reading.detail);
-        last = silent ? `${expected.instance} is not heard of; last known: ${reading.detail}` : reading.detail;
-      } else last = `${expected.instance} is not heard of (no heartbeat)`;
+        last = reading.detail;
+      }
+      if (sight.presence === 'unknown') last = `${expected.instance} is not heard of (no heartbeat); last known: ${last}`;
     } catch (error) {
       if (error instanceof Verdict) throw error.fault;
       signal?.throwIfAborted();
@@ -70,6 +89,16 @@ export async function waitConverged(
     }
     await clock.sleep(Math.min(left, backoffDelay(PACE, attempt, random())), signal);
   }
+}
+
+/** The node's refusal of the document of this workload, from its conditions. */
+function refusalOf(node: NodeStatus | null, { instance, kind, name }: Expectation): Fault | undefined {
+  const begins = `${desiredKey({ instance, kind, name })}: `;
+  const found = node?.conditions.find(({ code, detail }) => code === 'desired-refused' && detail.startsWith(begins));
+  if (!found) return undefined;
+  const said = found.detail.slice(begins.length);
+  const code = ErrorCode.safeParse(said.split(':', 1)[0]);
+  return new Fault(code.success ? code.data : 'policy-refused', `${instance} refuses the document: ${said}`);
 }
 
 class Verdict extends Error {

@@ -19,7 +19,7 @@ import {
 } from '@cim/contracts';
 import type { StoredDesired } from '../registry/answers.ts';
 import type { RegistryClient } from '../registry/client.ts';
-import { type Look, waitConverged } from './converge.ts';
+import { type Look, waitConverged, workloadIn } from './converge.ts';
 import { nextDocument, removalOf, sameWish, type Wish } from './document.ts';
 import type { DeployStep, StepKind } from './progress.ts';
 
@@ -29,8 +29,8 @@ export interface Deployer {
   readonly signer: Signer | undefined;
   readonly clock: Clock;
   readonly random: () => number;
-  /** Looks at one workload of one instance. */
-  look(instance: string, kind: string, name: string): Look;
+  /** Looks at one instance. */
+  look(instance: string): Look;
 }
 
 export interface Course {
@@ -71,14 +71,14 @@ export async function deployEntry(
   const target = { instance, kind, name, bundle: { version, digest, size, envelope } };
   const log = stepLog(deployer.clock, course.onStep, earlier);
   const issuedBy = (await registry.whoami()).name;
-  const look = deployer.look(instance, kind, name);
+  const look = deployer.look(instance);
 
   const { stored, changed } = await writing(course.retryConflicts, async () => {
     const before = await registry.desired(instance, kind, name);
     const author = { issuedBy, now: deployer.clock.now() };
     const document = nextDocument(before?.record.document, target, wish, author);
     if (before && sameWish(before.record.document, document)) {
-      const { status } = await look(course.signal);
+      const status = workloadIn(await look(course.signal), target);
       if (status?.converged === true && status.generation >= before.record.document.generation) {
         return { stored: before, changed: false };
       }
@@ -91,7 +91,7 @@ export async function deployEntry(
   const status = course.wait
     ? await waitConverged(
         look,
-        { instance, name, version, digest, generation, removal: false },
+        { ...target, version, digest, generation, removal: false },
         { ...deployer, timeoutMs: course.timeoutMs, signal: course.signal, onStep: log.add },
       )
     : undefined;
@@ -119,8 +119,8 @@ export async function removeWorkload(
   else log.add('unchanged', `${name} is already removed from ${instance}`);
   if (course.wait) {
     await waitConverged(
-      deployer.look(instance, kind, name),
-      { instance, name, version: bundle.version, digest: bundle.digest, generation, removal: true },
+      deployer.look(instance),
+      { instance, kind, name, version: bundle.version, digest: bundle.digest, generation, removal: true },
       { ...deployer, timeoutMs: course.timeoutMs, signal: course.signal, onStep: log.add },
     );
   }

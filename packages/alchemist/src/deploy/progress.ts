@@ -31,6 +31,7 @@ export interface DeployStep {
 
 export interface Expectation {
   readonly instance: string;
+  readonly kind: 'agent' | 'service';
   readonly name: string;
   readonly version: string;
   readonly digest: string;

@@ -37,8 +37,16 @@ import { asVerified, type VerifiedBundle } from './verified.ts';
 export interface BundleStore {
   /** Makes the directories. Once, before anything else. */
   open(): Promise<void>;
-  /** @throws Fault signer-unknown, signature-invalid, bundle-malformed, digest-mismatch, storage-full, and those of the fetch */
-  get(ref: BundleRef, expected: { readonly name: string; readonly kind: string }, signal: AbortSignal): Promise<VerifiedBundle>;
+  /**
+   * @param pulled told when the bytes had to be fetched and are here
+   * @throws Fault signer-unknown, signature-invalid, bundle-malformed, digest-mismatch, storage-full, and those of the fetch
+   */
+  get(
+    ref: BundleRef,
+    expected: { readonly name: string; readonly kind: string },
+    signal: AbortSignal,
+    pulled?: () => void,
+  ): Promise<VerifiedBundle>;
   /** Removes what is not pinned down to `maxBytes`, least recently used first, and partial files nobody waits for. */
   collect(keep: ReadonlySet<string>): Promise<{ readonly removed: number; readonly bytes: number }>;
   conditions(): Condition[];
@@ -58,8 +66,14 @@ export interface BundleStoreOptions {
   readonly stallMs?: number;
 }
 
+interface Brought {
+  readonly opened: OpenedBundle;
+  /** False when it lay on the disk. */
+  readonly pulled: boolean;
+}
+
 interface Sharing {
-  readonly opened: Promise<OpenedBundle>;
+  readonly brought: Promise<Brought>;
   readonly controller: AbortController;
   waiting: number;
 }
@@ -115,11 +129,11 @@ export function createBundleStore(options: BundleStoreOptions): BundleStore {
     return opened;
   };
 
-  const bring = async (ref: BundleRef, signal: AbortSignal): Promise<OpenedBundle> => {
+  const bring = async (ref: BundleRef, signal: AbortSignal): Promise<Brought> => {
     const { digest } = ref;
     await collecting;
     const there = await fromDisk(digest);
-    if (there) return there;
+    if (there) return { opened: there, pulled: false };
     const beside = join(partial, objectName(digest));
     const file = join(beside, 'bundle.tar');
     let opened: OpenedBundle;
@@ -144,22 +158,22 @@ export function createBundleStore(options: BundleStoreOptions): BundleStore {
       throw error;
     }
     conditions.arrived(digest);
-    return remember(digest, opened);
+    return { opened: await remember(digest, opened), pulled: true };
   };
 
-  const share = async (ref: BundleRef, signal: AbortSignal): Promise<OpenedBundle> => {
+  const share = async (ref: BundleRef, signal: AbortSignal): Promise<Brought> => {
     const { digest } = ref;
     let shared = sharing.get(digest);
     // A fetch that was given up must have let go of its partial file before the next one takes it.
     while (shared?.controller.signal.aborted) {
-      await shared.opened.catch(() => {});
+      await shared.brought.catch(() => {});
       shared = sharing.get(digest);
     }
     if (!shared) {
       const controller = new AbortController();
-      const opened = bring(ref, controller.signal).finally(() => sharing.delete(digest));
-      opened.catch(() => {});
-      shared = { opened, controller, waiting: 0 };
+      const brought = bring(ref, controller.signal).finally(() => sharing.delete(digest));
+      brought.catch(() => {});
+      shared = { brought, controller, waiting: 0 };
       sharing.set(digest, shared);
     }
     return waitFor(shared, signal);
@@ -170,10 +184,12 @@ export function createBundleStore(options: BundleStoreOptions): BundleStore {
       await mkdir(verified, { recursive: true });
       await mkdir(partial, { recursive: true });
     },
-    async get(ref, expected, signal) {
+    async get(ref, expected, signal, pulled) {
       const { statement, signer } = verifyStatement(ref.envelope, options.publishers);
       agree(statement, { ...expected, version: ref.version, digest: ref.digest, size: ref.size });
-      const opened = await share(ref, signal);
+      const brought = await share(ref, signal);
+      const { opened } = brought;
+      if (brought.pulled) pulled?.();
       agreeManifest(opened.manifest, statement);
       const now = clock.now() / 1000;
       await utimes(join(verified, objectName(ref.digest)), now, now).catch(() => {});
@@ -210,14 +226,14 @@ export function createBundleStore(options: BundleStoreOptions): BundleStore {
 }
 
 /** One waiter of a shared fetch; the last one to leave ends it (S3). */
-async function waitFor(shared: Sharing, signal: AbortSignal): Promise<OpenedBundle> {
+async function waitFor(shared: Sharing, signal: AbortSignal): Promise<Brought> {
   signal.throwIfAborted();
   shared.waiting++;
   const left = Promise.withResolvers<never>();
   const leave = () => left.reject(signal.reason);
   signal.addEventListener('abort', leave, { once: true });
   try {
-    return await Promise.race([shared.opened, left.promise]);
+    return await Promise.race([shared.brought, left.promise]);
   } finally {
     signal.removeEventListener('abort', leave);
     shared.waiting--;

@@ -22,7 +22,13 @@ export class MalformedFrame extends Error {
 }
 
 /** A frame around the bytes `fill` writes. @param bytes exact length of the payload */
-export function frame(kind: number, isolate: number, mark: number, bytes: number, fill?: (out: Buffer, at: number) => void): Buffer {
+export function frame(
+  kind: number,
+  isolate: number,
+  mark: number,
+  bytes: number,
+  fill?: (out: Buffer, at: number) => void,
+): Buffer {
   const out = Buffer.allocUnsafe(HEADER_BYTES + bytes);
   out.writeUInt32BE(bytes, 0);
   out[4] = kind;

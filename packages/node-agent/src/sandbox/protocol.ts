@@ -37,7 +37,13 @@ export interface GuestFault {
 }
 
 export type ToCell =
-  | { readonly kind: 'open'; readonly isolate: number; readonly opening: Opening; readonly entry: string; readonly sourceMap: string }
+  | {
+      readonly kind: 'open';
+      readonly isolate: number;
+      readonly opening: Opening;
+      readonly entry: string;
+      readonly sourceMap: string;
+    }
   | { readonly kind: 'enter'; readonly isolate: number; readonly head: string; readonly body: string }
   | { readonly kind: 'dispose'; readonly isolate: number }
   | { readonly kind: 'ping'; readonly nonce: number }
@@ -214,7 +220,8 @@ export function decodeFromCell({ kind, isolate, mark, payload }: Frame): FromCel
       return { kind: 'opened', isolate, fault: payload.length === 0 ? undefined : guestFault(json(payload.toString('utf8'))) };
     case DAEMON.gone: {
       const value = json(payload.toString('utf8'));
-      if (!Array.isArray(value) || !REASONS.includes(value[0]) || typeof value[1] !== 'string') throw new MalformedFrame('gone');
+      if (!Array.isArray(value) || !REASONS.includes(value[0]) || typeof value[1] !== 'string')
+        throw new MalformedFrame('gone');
       return { kind: 'gone', isolate, reason: value[0] as GoneReason, detail: value[1].slice(0, 1000) };
     }
     case DAEMON.measured: {

@@ -46,7 +46,7 @@ export interface Replica {
   readonly edition: string;
   readonly index: number;
   phase(): Phase;
-  /** Stops probing; what is in flight may end until `until` (the clock's `now`). Only in phase `ready`. */
+  /** Stops probing; what is in flight may end until `until` (monotonic ms). Only in phase `ready`. */
   drain(until: number): void;
   /** Closes it, giving what is in flight at most `deadlineMs`. Idempotent. */
   stop(deadlineMs: number): void;
@@ -152,7 +152,9 @@ export function openReplica(
         const opened = await opening;
         if (phase.kind === 'starting' && hasHealth) {
           // Its end while it is asked must end the asking.
-          const ended = opened.exited.then(() => Promise.reject(new Fault('cell-died', 'it ended during its first health probe')));
+          const ended = opened.exited.then(() =>
+            Promise.reject(new Fault('cell-died', 'it ended during its first health probe')),
+          );
           ended.catch(() => {});
           await Promise.race([health(opened), ended]);
         }

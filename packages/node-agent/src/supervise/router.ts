@@ -90,27 +90,44 @@ const NO_STATS: RouteStats = { total: 0, failed: 0, inFlight: 0 };
 
 export function createRouter({ clock, maxQueue, gapMs = 1_000, observe }: RouterOptions): Router {
   const entries = new Map<string, Entry>();
-  let routes = new Map<string, Entry[]>();
-  let offered: readonly string[] = [];
-  let closed = false;
+  const sharing = new Map<string, Entry[]>();
   const turns = new Map<string, number>();
   const listeners = new Set<() => void>();
+  let closed = false;
+  /** Sorted when somebody asks. */
+  let offered: readonly string[] | undefined = [];
+  let told: readonly string[] = [];
+  let telling = false;
 
-  const reindex = () => {
-    const next = new Map<string, Entry[]>();
-    for (const entry of entries.values()) {
-      for (const capability of entry.route.capabilities) {
-        const sharing = next.get(capability);
-        if (sharing) sharing.push(entry);
-        else next.set(capability, [entry]);
+  const offers = (): readonly string[] => {
+    offered ??= [...sharing].flatMap(([capability, all]) => (all.some((e) => e.offering) ? [capability] : [])).sort();
+    return offered;
+  };
+
+  /** Listeners hear of many changes in one turn once. */
+  const offersChanged = () => {
+    offered = undefined;
+    if (telling) return;
+    telling = true;
+    queueMicrotask(() => {
+      telling = false;
+      const now = offers();
+      if (now.length === told.length && now.every((capability, i) => capability === told[i])) return;
+      told = now;
+      for (const listener of listeners) listener();
+    });
+  };
+
+  const index = (entry: Entry, capabilities: readonly string[], add: boolean) => {
+    for (const capability of capabilities) {
+      const others = (sharing.get(capability) ?? []).filter((e) => e !== entry);
+      const next = add ? [...others, entry] : others;
+      if (next.length > 0) sharing.set(capability, next);
+      else {
+        sharing.delete(capability);
+        turns.delete(capability);
       }
     }
-    routes = next;
-    for (const capability of turns.keys()) if (!next.has(capability)) turns.delete(capability);
-    const now = [...next].flatMap(([capability, sharing]) => (sharing.some((e) => e.offering) ? [capability] : [])).sort();
-    if (now.length === offered.length && now.every((capability, i) => capability === offered[i])) return;
-    offered = now;
-    for (const listener of listeners) listener();
   };
 
   const settleOffer = (entry: Entry) => {
@@ -128,18 +145,18 @@ export function createRouter({ clock, maxQueue, gapMs = 1_000, observe }: Router
       entry.gap = undefined;
       entry.offering = false;
       entry.lane.refuse(new Fault('workload-not-ready', `${entry.route.name} has had no ready replica for ${gapMs} ms`));
-      reindex();
+      offersChanged();
     });
   };
 
   /** The workload that takes a call: one with a free replica if there is one, in turn where several have. */
   const choose = (capability: string): Entry => {
-    const sharing = routes.get(capability);
-    if (sharing === undefined) throw new Fault('capability-unknown', `nothing on this instance offers ${capability}`);
-    if (sharing.length === 1) return sharing[0]!;
-    const turn = (turns.get(capability) ?? 0) % sharing.length;
+    const all = sharing.get(capability);
+    if (all === undefined) throw new Fault('capability-unknown', `nothing on this instance offers ${capability}`);
+    if (all.length === 1) return all[0]!;
+    const turn = (turns.get(capability) ?? 0) % all.length;
     turns.set(capability, turn + 1);
-    const inTurn = [...sharing.slice(turn), ...sharing.slice(0, turn)];
+    const inTurn = [...all.slice(turn), ...all.slice(0, turn)];
     return inTurn.find(({ lane }) => lane.free()) ?? inTurn.find(({ offering }) => offering) ?? inTurn[0]!;
   };
 
@@ -157,7 +174,7 @@ export function createRouter({ clock, maxQueue, gapMs = 1_000, observe }: Router
     const begun = observe ? clock.monotonic() : 0;
     let by: ReplicaId | undefined;
     let waitedMs = 0;
-    const told = (code?: ErrorCode) =>
+    const ended = (code?: ErrorCode) =>
       observe?.({ by, capability, ms: clock.monotonic() - begun, waitedMs, ...(code === undefined ? {} : { code }) });
     entry.total++;
     const take = (slot: Slot, waited: number): Promise<string> => {
@@ -171,12 +188,12 @@ export function createRouter({ clock, maxQueue, gapMs = 1_000, observe }: Router
     };
     return entry.lane.run(budgetMs, take).then(
       (text) => {
-        told();
+        ended();
         return { text, by: by! };
       },
       (error) => {
         entry.failed++;
-        told(error instanceof Fault ? error.code : 'internal');
+        ended(error instanceof Fault ? error.code : 'internal');
         throw error;
       },
     );
@@ -200,7 +217,7 @@ export function createRouter({ clock, maxQueue, gapMs = 1_000, observe }: Router
       const entry = entries.get(key);
       return entry ? entry.lane.on(slot, run) : Promise.reject(new Fault('workload-not-ready', `${key} is not running`));
     },
-    offers: () => offered,
+    offers,
     onOffers(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -212,18 +229,24 @@ export function createRouter({ clock, maxQueue, gapMs = 1_000, observe }: Router
         if (!entry) return;
         entry.gap?.cancel();
         entries.delete(key);
+        index(entry, entry.route.capabilities, false);
         entry.lane.set([]);
         entry.lane.refuse(new Fault('workload-draining', `${entry.route.name} was taken away`));
-      } else if (entry) entry.route = route;
-      else {
+        offersChanged();
+        return;
+      }
+      if (!entry) {
         entry = { lane: createLane({ key, clock, maxQueue }), route, gap: undefined, offering: false, total: 0, failed: 0 };
         entries.set(key, entry);
+        index(entry, route.capabilities, true);
+      } else if (entry.route.capabilities !== route.capabilities) {
+        index(entry, entry.route.capabilities, false);
+        index(entry, route.capabilities, true);
       }
-      if (route) {
-        settleOffer(entry);
-        entry.lane.set(route.slots);
-      }
-      reindex();
+      entry.route = route;
+      settleOffer(entry);
+      entry.lane.set(route.slots);
+      offersChanged();
     },
     stats(key) {
       const entry = entries.get(key);

@@ -35,9 +35,13 @@ export function nextDue(entry: Manifest['schedule'][string], now: number): numbe
   try {
     next = new Cron(entry.cron!, { timezone: 'UTC', paused: true, mode: '5-part' }).nextRun(new Date(now));
   } catch (cause) {
-    throw new Fault('bundle-malformed', `schedule: ${JSON.stringify(entry.cron)} is no cron pattern of five fields: ${(cause as Error).message}`, {
-      cause,
-    });
+    throw new Fault(
+      'bundle-malformed',
+      `schedule: ${JSON.stringify(entry.cron)} is no cron pattern of five fields: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
   }
   if (!next) throw new Fault('bundle-malformed', `schedule: ${JSON.stringify(entry.cron)} is never due`);
   return Math.max(next.getTime() - now, 1);

@@ -11,6 +11,8 @@ export interface StoredEvent {
   /** Subject it is stored under: `cim.v1.evt.<instance>.<entity>.<id>.<event>`. */
   readonly subject: string;
   readonly event: CimEvent;
+  /** Size of its payload, bytes. */
+  readonly bytes: number;
 }
 
 /** Where a stretch begins: after a sequence, or at a time (ms since 1970). */
@@ -45,7 +47,7 @@ export function createEventLog(hub: Hub, clock: Clock, row: StreamRow): EventLog
   let refused = 0;
   const decoded = ({ subject, data, sequence }: { subject: string; data: Uint8Array; sequence: number }) => {
     try {
-      return { sequence, subject, event: decodeJson(CimEvent, data, subject) };
+      return { sequence, subject, event: decodeJson(CimEvent, data, subject), bytes: data.length };
     } catch {
       refused++;
       return undefined;
@@ -78,21 +80,23 @@ export function createEventLog(hub: Hub, clock: Clock, row: StreamRow): EventLog
       return found;
     });
 
+  const bounds = () =>
+    hub.run('reading events', async ({ jsm }) => {
+      const { state } = await jsm.streams.info(stream);
+      return { first: state.first_seq, last: state.last_seq };
+    });
+
   return {
     append: (subject, event) =>
       hub.run('writing an event', async ({ js }) => void (await js.publish(subject, JSON.stringify(event), { msgID: event.id }))),
 
-    bounds: () =>
-      hub.run('reading events', async ({ jsm }) => {
-        const { state } = await jsm.streams.info(stream);
-        return { first: state.first_seq, last: state.last_seq };
-      }),
+    bounds,
 
     read: (filter, since, max, signal) =>
       stretch(filter, 'after' in since ? { sequence: since.after + 1 } : { time: since.time }, 0, max, signal),
 
     async tail(filter, max) {
-      const { first, last } = await this.bounds();
+      const { first, last } = await bounds();
       // How far back the newest `max` matches reach is not known: look back in growing steps and let the server count.
       for (let back = max; ; back *= 8) {
         const start = Math.max(first, last - back + 1);

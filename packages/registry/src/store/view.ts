@@ -27,6 +27,8 @@ export interface BucketView<T> {
   fresh(): Promise<ReadonlyMap<string, Held<T>>>;
   /** True while the watch stands and everything has been read once. */
   live(): boolean;
+  /** Keys whose value does not decode (V3). */
+  undecoded(): number;
 }
 
 export interface ViewDeps<T> {
@@ -50,6 +52,7 @@ export function createView<T>(deps: ViewDeps<T>): BucketView<T> {
   const held = new Map<string, Held<T>>();
   /** Revisions already looked at, decodable or not (V3, V4). */
   const looked = new Map<string, number>();
+  const bad = new Set<string>();
   const stopping = new AbortController();
   let round = new AbortController();
   let position = 0;
@@ -58,6 +61,7 @@ export function createView<T>(deps: ViewDeps<T>): BucketView<T> {
 
   const drop = (key: string) => {
     looked.delete(key);
+    bad.delete(key);
     if (deps.gone === 'drop') held.delete(key);
   };
   const apply = ({ subject, data, headers, sequence, storedAt }: Message, skewMs: number) => {
@@ -65,10 +69,12 @@ export function createView<T>(deps: ViewDeps<T>): BucketView<T> {
     if (headers?.get('KV-Operation')) drop(key);
     else if (looked.get(key) !== sequence) {
       looked.set(key, sequence);
+      bad.delete(key);
       try {
         held.set(key, { value: deps.decode(key, data), revision: sequence, storedAt: storedAt + skewMs });
       } catch (error) {
         held.delete(key);
+        bad.add(key);
         log.warn({ bucket: row.name, key, revision: sequence, error: String(error) }, 'a stored value does not decode');
       }
     }
@@ -89,6 +95,7 @@ export function createView<T>(deps: ViewDeps<T>): BucketView<T> {
       if (info.state.last_seq < position) {
         position = 0;
         looked.clear();
+        bad.clear();
         if (deps.gone === 'drop') held.clear();
       }
       const told = Date.parse((info as { ts?: string }).ts ?? '');
@@ -155,6 +162,7 @@ export function createView<T>(deps: ViewDeps<T>): BucketView<T> {
       await running;
     },
     entries: () => held,
+    undecoded: () => bad.size,
     live: () => complete && hub.current() !== undefined,
     fresh: () =>
       hub.run(`reading ${row.name}`, async (link) => {

@@ -61,6 +61,7 @@ deployed.`,
     .option('--rollback', 'allow a version older than the newest already run')
     .option('--reason <text>', 'why, for those who read the events later')
     .option('--retry-conflicts <n>', 'read and write again when someone else wrote first', wholeNumber(0, 100))
+    .option('--wait', 'wait until the node has done it (default)', true)
     .option('--no-wait', 'do not wait for the node')
     .option('--timeout <time>', 'longest wait (default: 60s)', duration);
   commonFlags(command).action((what: string, flags: Flags) =>

@@ -21,6 +21,7 @@ export function register(program: Command, stage: Stage): void {
     .requiredOption('-i, --instance <id>', 'where it runs', instanceId)
     .addOption(new Option('--kind <kind>', 'where an agent and a service share the name').choices(['agent', 'service']))
     .option('--reason <text>', 'why, for those who read the events later')
+    .option('--wait', 'wait until it is gone (default)', true)
     .option('--no-wait', 'do not wait for the node')
     .option('--timeout <time>', 'longest wait (default: 60s)', duration);
   commonFlags(command).action((name: string, flags: Flags) =>

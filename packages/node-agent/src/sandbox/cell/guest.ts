@@ -79,20 +79,24 @@ export class Guest {
   }
 
   /** Runs the prelude and the entry and reads its default export. @returns what was wrong, or undefined */
-  load(prelude: ivm.ExternalCopy<string> | string, entry: string): GuestFault | undefined {
+  load(prelude: string, entry: string): GuestFault | undefined {
     const { turnMs } = this.#opening;
     try {
       const context = this.#isolate.createContextSync();
-      context.evalSync(prelude as string, { filename: 'prelude.js' });
-      const boot = context.global.getSync('cimBoot', { reference: true });
+      context.evalSync(prelude, { filename: 'prelude.js' });
+      const boot: ivm.Reference<any> = context.global.getSync('cimBoot', { reference: true });
       const entropy = new ivm.Callback((bytes: number) => randomBytes(Math.min(bytes, LONGEST_ENTROPY)).toString('latin1'));
       const nudge = new ivm.Callback(() => {
         this.#nudged = true;
       });
-      const doors = boot.applySync(undefined, [new ivm.ExternalCopy([JSON.stringify(this.#opening)]).copyInto(), entropy, nudge], {
-        result: { reference: true },
-      });
-      const door = (name: string) => doors.getSync(name, { reference: true });
+      const doors: ivm.Reference<any> = boot.applySync(
+        undefined,
+        [new ivm.ExternalCopy([JSON.stringify(this.#opening)]).copyInto(), entropy, nudge],
+        {
+          result: { reference: true },
+        },
+      );
+      const door = (name: string): ivm.Reference<any> => doors.getSync(name, { reference: true });
       this.#enter = door('enter');
       this.#resume = door('resume');
       this.#collect = door('collect');
@@ -108,7 +112,9 @@ export class Guest {
         throw new Error('no imports');
       });
       module.evaluateSync({ timeout: turnMs });
-      const refused = unbox(door('adopt').applySync(undefined, [module.namespace.derefInto()], { timeout: turnMs, result: { copy: true } }));
+      const refused = unbox(
+        door('adopt').applySync(undefined, [module.namespace.derefInto()], { timeout: turnMs, result: { copy: true } }),
+      );
       if (refused === '') return undefined;
       const fault = JSON.parse(refused) as GuestFault;
       return fault.stack === undefined ? fault : { ...fault, stack: this.#stacks.map(fault.stack) };

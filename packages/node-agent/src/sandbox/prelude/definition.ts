@@ -4,7 +4,7 @@
  */
 import type { GuestFault, Opening } from '../protocol.ts';
 import { faultText } from './faults.ts';
-import { checkOf, sentence, type Check } from './schema.ts';
+import { type Check, checkOf, sentence } from './schema.ts';
 
 type AnyFunction = (...args: any[]) => unknown;
 
@@ -50,7 +50,9 @@ export function readDefinition(exported: any, opening: Opening): Definition {
   }
   const { kind } = opening.workload;
   if (exported.kind !== kind || exported.api !== 1) {
-    throw new Refused(`default export: expected kind "${kind}" and api 1, as the manifest says; use define${kind === 'agent' ? 'Agent' : 'Service'}`);
+    throw new Refused(
+      `default export: expected kind "${kind}" and api 1, as the manifest says; use define${kind === 'agent' ? 'Agent' : 'Service'}`,
+    );
   }
   const { hooks } = opening;
   if (opening.configSchema !== undefined) {

@@ -17,7 +17,10 @@ export function describe(thrown: unknown): { detail: string; stack: string } {
       const { name, message, stack } = thrown as Error;
       const said = message === undefined ? '' : text(message, MESSAGE);
       const called = typeof name === 'string' && name !== 'Error' ? `${text(name, 100)}: ` : '';
-      return { detail: `${called}${said === '' ? 'no message' : said}`, stack: typeof stack === 'string' ? text(stack, STACK) : '' };
+      return {
+        detail: `${called}${said === '' ? 'no message' : said}`,
+        stack: typeof stack === 'string' ? text(stack, STACK) : '',
+      };
     }
     return { detail: text(thrown, MESSAGE), stack: '' };
   } catch {

@@ -5,8 +5,8 @@
 import type { Opening } from '../protocol.ts';
 import { openContext } from './context.ts';
 import { openOutbox } from './outbox.ts';
-import { bare, freeze, keys, parse } from './primordials.ts';
 import { openPlatform } from './platform.ts';
+import { bare, freeze, keys, parse } from './primordials.ts';
 import { api, openWrapper, uncaught } from './wrapper.ts';
 
 /** JSON values all the way down. */

@@ -41,9 +41,10 @@ function closeCodeFromStrings(): void {
   const refuse = (what: string) => {
     throw new EvalError(`${what}: code from strings is not available to a workload`);
   };
-  const closedFunction = function Function() {
+  const closedFunction = function closed() {
     return refuse('new Function');
   };
+  defineProperty(closedFunction, 'name', { value: 'Function' });
   defineProperty(closedFunction, 'prototype', { value: Function.prototype, writable: false });
   const kinds = [() => {}, async () => {}, function* () {}, async function* () {}];
   for (const one of kinds) {

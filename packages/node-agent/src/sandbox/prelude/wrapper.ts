@@ -37,7 +37,7 @@ let newest: Batch | undefined;
 /** The slot whose guest code runs right now, synchronously. */
 let current = NONE;
 /** Asynchronous handlers under way: slot to its handler. */
-let open = bare<Handler>();
+const open = bare<Handler>();
 /** Slots whose guest code went on in this entry and had not ended when it returned. */
 let touched = bare<true>();
 let floating = false;
@@ -119,7 +119,9 @@ function inputOf(slot: number, { input }: Handler, text: string): { readonly val
       value = parse(text);
     } catch (error) {
       const { detail } = describe(error);
-      fault(slot, 'invalid-input', `input: not JSON (${detail})`, '', [{ path: '(whole)', message: `expected JSON: ${detail}` }]);
+      fault(slot, 'invalid-input', `input: not JSON (${detail})`, '', [
+        { path: '(whole)', message: `expected JSON: ${detail}` },
+      ]);
       return undefined;
     }
     const issues = input?.(value);
@@ -142,7 +144,10 @@ function step(batch: Batch): void {
   const { numbers, text } = batch;
   let { at, from } = batch;
   const number = (): number => numbers[at++]!;
-  const cut = (length: number): string => slice(text, from, (from += length));
+  const cut = (length: number): string => {
+    from += length;
+    return slice(text, from - length, from);
+  };
   const kind = number();
   const id = kind === IN.wake ? NONE : number();
   switch (kind) {

@@ -4,9 +4,11 @@ import { domException } from './urls.ts';
 
 declare const require: (id: string) => any;
 
-const shim = () => require('event-target-shim') as typeof import('event-target-shim');
-export const event = () => shim().Event;
-export const eventTarget = () => shim().EventTarget;
+type Shim = { readonly Event: typeof globalThis.Event; readonly EventTarget: typeof globalThis.EventTarget };
+
+const shim = () => require('event-target-shim') as Shim;
+export const event = (): unknown => shim().Event;
+export const eventTarget = (): unknown => shim().EventTarget;
 
 let made: { AbortController: unknown; AbortSignal: unknown } | undefined;
 

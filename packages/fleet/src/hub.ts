@@ -1,0 +1,48 @@
+/**
+ * The hub's nats-server of a fleet: JetStream domain `hub`, a port for leaves, and the users of the parties with the permissions the
+ * channel and topology tables give them.
+ */
+import { join } from 'node:path';
+import type { NatsUser } from '@cim/contracts';
+import { ledgerDirectory } from './machine/lock.ts';
+import { type NatsProcess, startNatsServer } from './nats/server.ts';
+import type { Secrets } from './secrets.ts';
+
+export interface HubOptions {
+  /** State directory of the fleet. */
+  readonly directory: string;
+  readonly secrets: Secrets;
+  /** Instances that may join. */
+  readonly instances: readonly string[];
+  readonly wishedPort?: number;
+}
+
+/** Name of a leaf's own user at the hub. */
+export const leafUser = (instance: string): string => `node-${instance}`;
+
+/** Users of the hub: parties with their permissions, and an administrator with all. */
+export function hubUsers(secrets: Secrets, instances: readonly string[]): NatsUser[] {
+  const user = (name: string, party?: NatsUser['party']): NatsUser => ({
+    user: name,
+    password: secrets.password(name),
+    ...(party === undefined ? {} : { party }),
+  });
+  return [
+    user('registry', { party: 'registry', id: 'registry' }),
+    user('alchemist', { party: 'alchemist', id: 'alchemist' }),
+    user('admin'),
+    ...instances.map((id) => user(leafUser(id), { party: 'node', id })),
+  ];
+}
+
+export function startHub({ directory, secrets, instances, wishedPort }: HubOptions): Promise<NatsProcess> {
+  return startNatsServer({
+    name: 'hub',
+    domain: 'hub',
+    directory: join(directory, 'hub'),
+    leaves: true,
+    users: hubUsers(secrets, instances),
+    ledgerFile: join(ledgerDirectory(directory), 'hub.json'),
+    ...(wishedPort === undefined ? {} : { wishedPort }),
+  });
+}

@@ -1,0 +1,381 @@
+/**
+ * Owns every workload and every replica: takes the planner's steps, and tells the reconciler when anything has changed.
+ *
+ * Promises:
+ * V1. `apply` begins and never waits; whatever comes of a step wakes the reconciler.
+ * V2. Calls move to a new version in one turn (`shift`); a replica that drains gets nothing new and ends what it has.
+ * V3. What came to serve is noted on disk with its anti-rollback floor; on a cold boot it serves again while a newer one cannot start.
+ * V4. `stop` lets what waits and what is in flight end, then closes everything at once, within its deadline.
+ */
+import {
+  type Clock,
+  DeadlineError,
+  type DesiredRecord,
+  type Limits,
+  LONGEST_CALL_MS,
+  type Logger,
+  type Manifest,
+  type WorkloadStatus,
+  waitUntil,
+  withDeadline,
+} from '@cim/contracts';
+import type { Floors } from '../bundle/floors.ts';
+import type { BundleStore } from '../bundle/store.ts';
+import type { VerifiedBundle } from '../bundle/verified.ts';
+import type { Capacity, HostFacts } from '../core/admit.ts';
+import type { Step } from '../core/plan.ts';
+import { defaultRestartPolicy, type RestartPolicy } from '../core/restart.ts';
+import type { Held } from '../desired/store.ts';
+import type { HostDoor, ReplicaId, Sandbox } from '../sandbox/sandbox.ts';
+import { createEditions, type Emit } from './editions.ts';
+import type { Reconciled } from './reconciler.ts';
+import { openReplica, type Replica, type ReplicaTiming } from './replica.ts';
+import { listWorkloads, type Roster } from './roster.ts';
+import type { Router } from './router.ts';
+import { createSchedules } from './schedules.ts';
+import { isConverged, statusOf } from './status.ts';
+import { type Edition, manifestOf, readyOf, seenOf, type Workload } from './workload.ts';
+
+/** One subject a serving workload listens to. */
+export interface WorkloadSubscription {
+  /** The same for as long as this workload serves and listens to this pattern, whatever its version. */
+  readonly id: string;
+  readonly kind: 'agent' | 'service';
+  readonly name: string;
+  readonly version: string;
+  readonly pattern: string;
+  /** Hands a message to one replica. @param data JSON text. @throws Fault overloaded, deadline-exceeded, those of the isolate */
+  deliver(subject: string, data: string): Promise<void>;
+}
+
+export interface SupervisorOptions {
+  readonly instance: string;
+  readonly sandbox: Sandbox;
+  readonly bundles: BundleStore;
+  readonly floors: Floors;
+  readonly router: Router;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+  readonly hostDoor: (id: ReplicaId, bundle: VerifiedBundle, limits: Limits) => HostDoor;
+  readonly host: HostFacts;
+  readonly capacity: () => Capacity;
+  /** `drainMs`: how long what is in flight may take when a replica drains. */
+  readonly timing: ReplicaTiming & { readonly drainMs: number };
+  readonly emit: Emit;
+  /** Digests that must stay on the disk beyond those in use. */
+  readonly pinned: () => ReadonlySet<string>;
+  /** Notes durably that this record's edition now answers calls. */
+  readonly served: (key: string, record: DesiredRecord) => Promise<void>;
+  /** Asks the reconciler for a pass. */
+  readonly wake: () => void;
+  readonly restart?: RestartPolicy;
+}
+
+export interface Supervisor extends Reconciled {
+  /** What every workload is at, by key; removed ones are shown as stopped for a while. */
+  status(): WorkloadStatus[];
+  /** Told after status or subscriptions may have changed. @returns takes the listener back */
+  onChange(listener: () => void): () => void;
+  subscriptions(): WorkloadSubscription[];
+  /** The manifest of what serves under a key (`agent.hello`) or a name. */
+  manifest(workload: string): Manifest | undefined;
+  /** Another chance for what failed to start or to stay up: call it when something it may have waited for is back. */
+  retryFailed(): void;
+  /** Ends everything. Calls must no longer arrive. Always resolves. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const { clock, log, router, emit } = options;
+  const listeners = new Set<() => void>();
+  const dirty = new Set<Workload>();
+  const schedules = createSchedules({ clock, log });
+  let nextId = 1;
+  let phase: 'running' | 'stopping' = 'running';
+
+  const changed = (workload: Workload) => {
+    dirty.add(workload);
+    options.wake();
+  };
+  const editions = createEditions({ ...options, restart: options.restart ?? defaultRestartPolicy, changed });
+  const roster: Roster = listWorkloads({ clock, editions, changed: (workload) => dirty.add(workload) });
+
+  /** Calls, subscriptions and schedules of a workload, from what it is now. */
+  const reroute = (workload: Workload) => {
+    const { key, serving } = workload;
+    const edition = serving && workload.editions.get(serving.edition);
+    if (!edition || edition.bundle.kind !== 'here' || !roster.has(workload)) {
+      router.route(key, undefined);
+      schedules.clear(key);
+      return;
+    }
+    const { verified, limits, capabilities } = edition.bundle;
+    const slots = readyOf(workload, edition.id).flatMap((replica) => {
+      const phase = replica.phase();
+      return phase.kind === 'ready' ? [phase.slot] : [];
+    });
+    const hopeful = edition.hold.kind !== 'given-up' && workload.wanted.state === 'running' && serving.replicas > 0;
+    router.route(key, { kind: workload.kind, name: workload.name, capabilities, timeoutMs: limits.timeoutMs, slots, hopeful });
+    if (hopeful && phase === 'running')
+      schedules.set(key, verified.manifest.schedule, (entry) => runScheduled(workload, entry));
+    else schedules.clear(key);
+  };
+
+  /** On the first ready replica and no other; skipped while there is none. */
+  const runScheduled = async (workload: Workload, entry: string): Promise<void> => {
+    const first = workload.serving && readyOf(workload, workload.serving.edition)[0]?.phase();
+    if (first?.kind !== 'ready') return;
+    const { slot, isolate } = first;
+    await router.workOn(workload.key, slot, () =>
+      withDeadline(clock, LONGEST_CALL_MS, `schedule ${entry}`, () => isolate.run(entry)),
+    );
+  };
+
+  const start = (workload: Workload, edition: Edition, index: number) => {
+    const { bundle } = edition;
+    if (bundle.kind !== 'here') return;
+    const { document } = edition.record;
+    const { verified, limits } = bundle;
+    const { manifest } = verified;
+    const id: ReplicaId = {
+      instance: options.instance,
+      kind: workload.kind,
+      name: workload.name,
+      version: manifest.version,
+      replica: index,
+    };
+    if (!edition.begun) {
+      edition.begun = true;
+      emit(
+        `${workload.kind}.starting`,
+        { version: id.version, digest: document.bundle.digest, generation: document.generation },
+        id.name,
+      );
+    }
+    const replica = openReplica(
+      {
+        ...options,
+        slotFor: (isolate) => router.slot(id, isolate, limits.maxConcurrent),
+        ready: () => ready(workload, edition),
+        trouble: (_, ending) => {
+          reroute(workload);
+          editions.ended(workload, edition, ending);
+          changed(workload);
+        },
+        gone: ({ id }) => {
+          workload.replicas.delete(id);
+          changed(workload);
+        },
+        idle: () => changed(workload),
+      },
+      { id: nextId++, edition: edition.id, index },
+      () => ({
+        id,
+        bundle: verified,
+        limits,
+        // What once went over a limit shares its cell with nobody.
+        isolation: edition.history.strikes.length > 0 ? 'dedicated' : document.isolation,
+        config: { ...manifest.config, ...document.config },
+        host: options.hostDoor(id, verified, limits),
+      }),
+      manifest.hooks.health,
+    );
+    workload.replicas.set(replica.id, replica);
+  };
+
+  const ready = (workload: Workload, edition: Edition) => {
+    if (readyOf(workload, edition.id).length >= edition.record.document.replicas) edition.reason = undefined;
+    if (edition.hold.kind === 'until') edition.hold = { kind: 'free' };
+    if (edition.recovering) {
+      const { version, digest } = edition.record.document.bundle;
+      emit(
+        `${workload.kind}.restarted`,
+        { version, digest, restarts: workload.restarts, after: edition.recovering },
+        workload.name,
+      );
+      edition.recovering = undefined;
+    }
+    if (workload.serving?.edition === edition.id) reroute(workload);
+    changed(workload);
+  };
+
+  const shift = (workload: Workload, editionId: string, replicas: number) => {
+    const before = workload.serving?.edition;
+    workload.serving = { edition: editionId, replicas };
+    const edition = workload.editions.get(editionId);
+    reroute(workload);
+    if (before === editionId || !edition || edition.bundle.kind !== 'here') return;
+    const { statement, publisher } = edition.bundle.verified;
+    const noted = Promise.all([
+      options.floors.raise(statement.name, publisher.key, statement.sequence),
+      options.served(workload.key, edition.record),
+    ]);
+    noted.then(collect, (error) =>
+      log.error({ workload: workload.key, error: (error as Error).message }, 'what serves could not be noted on disk'),
+    );
+  };
+
+  const collect = () => {
+    const keep = new Set(options.pinned());
+    for (const workload of roster.all())
+      for (const { record } of workload.editions.values()) keep.add(record.document.bundle.digest);
+    options.bundles
+      .collect(keep)
+      .catch((error) => log.warn({ error: (error as Error).message }, 'the bundle cache could not be collected'));
+  };
+
+  const drainUntil = () => clock.monotonic() + options.timing.drainMs;
+
+  const take = (step: Exclude<Step, { kind: 'wait' }>) => {
+    const workload = roster.get(step.key);
+    if (!workload) return;
+    dirty.add(workload);
+    switch (step.kind) {
+      case 'fetch':
+        return editions.fetch(workload, roster.edition(workload, step.edition));
+      case 'start':
+        return start(workload, roster.edition(workload, step.edition), step.index);
+      case 'shift':
+        return shift(workload, step.edition, step.replicas);
+      case 'drain':
+        return drain(workload, workload.replicas.get(step.id));
+      case 'stop': {
+        const phase = workload.replicas.get(step.id)?.phase();
+        const left = phase?.kind === 'draining' ? phase.until - clock.monotonic() : 0;
+        return workload.replicas.get(step.id)?.stop(Math.max(left, 0));
+      }
+      case 'forget': {
+        const edition = workload.editions.get(step.edition);
+        if (edition) editions.abandon(edition);
+        workload.editions.delete(step.edition);
+        return;
+      }
+      case 'remove': {
+        const { version } = workload.record.document.bundle;
+        const { generation } = workload.record.document;
+        roster.remove(workload, statusOf(workload, router.stats(workload.key), clock.now()));
+        reroute(workload);
+        collect();
+        return emit(`${workload.kind}.removed`, { version, generation }, workload.name);
+      }
+      case 'blocked': {
+        const edition = roster.edition(workload, step.edition);
+        if (edition.blocked === undefined)
+          log.warn({ workload: workload.key, detail: step.detail }, 'no room to start a workload');
+        edition.blocked = step.detail;
+      }
+    }
+  };
+
+  const drain = (workload: Workload, replica: Replica | undefined) => {
+    if (!replica) return;
+    const others = readyOf(workload, replica.edition);
+    replica.drain(drainUntil());
+    reroute(workload);
+    // Told once for an edition that leaves as a whole, and for each replica where only some do.
+    if (others.length > 1 && workload.serving?.edition !== replica.edition) return;
+    const bundle = workload.editions.get(replica.edition)?.record.document.bundle;
+    emit(
+      `${workload.kind}.draining`,
+      { version: bundle?.version, digest: bundle?.digest, replica: replica.index },
+      workload.name,
+    );
+  };
+
+  const announce = (workload: Workload) => {
+    const edition = workload.serving?.edition;
+    if (
+      edition === undefined ||
+      workload.announced === edition ||
+      workload.wanted.state !== 'running' ||
+      !isConverged(workload)
+    )
+      return;
+    workload.announced = edition;
+    const { bundle, generation, replicas } = workload.record.document;
+    emit(`${workload.kind}.deployed`, { version: bundle.version, digest: bundle.digest, generation, replicas }, workload.name);
+  };
+
+  return {
+    want: (held: readonly Held[]) => roster.want(held),
+    wanted: () => roster.wanted(),
+    observed: () => roster.all().map(seenOf),
+    apply(steps) {
+      if (phase === 'stopping') return;
+      for (const workload of roster.all()) for (const edition of workload.editions.values()) edition.blocked = undefined;
+      for (const step of steps) if (step.kind !== 'wait') take(step);
+      if (dirty.size === 0) return;
+      for (const workload of dirty) announce(workload);
+      dirty.clear();
+      for (const listener of listeners) listener();
+    },
+    status() {
+      const now = clock.now();
+      return [...roster.all().map((w) => statusOf(w, router.stats(w.key), now)), ...roster.removed(now)];
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    subscriptions() {
+      return roster.all().flatMap((workload): WorkloadSubscription[] => {
+        const { key, kind, name, serving, wanted } = workload;
+        const edition = serving && workload.editions.get(serving.edition);
+        if (edition?.bundle.kind !== 'here' || wanted.state !== 'running' || edition.hold.kind === 'given-up') return [];
+        const { manifest } = edition.bundle.verified;
+        return manifest.subscribe.map((pattern) => ({
+          id: `${key} ${pattern}`,
+          kind,
+          name,
+          version: manifest.version,
+          pattern,
+          deliver: (subject, data) => {
+            const now = workload.serving && workload.editions.get(workload.serving.edition);
+            const budgetMs = now?.bundle.kind === 'here' ? now.bundle.limits.timeoutMs : 0;
+            return router.work(key, budgetMs, ({ isolate }) => isolate.message(pattern, subject, data));
+          },
+        }));
+      });
+    },
+    manifest(of) {
+      const found = roster.get(of) ?? roster.all().find(({ name }) => name === of);
+      return found && manifestOf(found);
+    },
+    retryFailed() {
+      for (const workload of roster.all()) {
+        for (const edition of workload.editions.values()) {
+          const failed = edition.hold.kind === 'given-up' && edition.hold.verdict === 'failed' && edition.mendable;
+          const waiting = edition.hold.kind === 'until' && edition.bundle.kind === 'absent';
+          if (!failed && !waiting) continue;
+          editions.release(edition);
+          reroute(workload);
+          changed(workload);
+        }
+      }
+    },
+    async stop(deadlineMs) {
+      if (phase === 'stopping') return;
+      phase = 'stopping';
+      const end = clock.monotonic() + deadlineMs;
+      const all = roster.all();
+      for (const { key } of all) schedules.clear(key);
+      for (const workload of all) {
+        for (const edition of workload.editions.values()) if (edition.bundle.kind === 'fetching') editions.abandon(edition);
+      }
+      // What waits in a queue needs its replicas: they are closed when it has been served, or when a third of the time is left.
+      await waitUntil(clock, (deadlineMs * 2) / 3, () => all.every(({ key }) => router.stats(key).inFlight === 0));
+      for (const { key } of all) router.route(key, undefined);
+      const left = Math.max(end - clock.monotonic(), 0);
+      for (const { replicas } of all) for (const replica of replicas.values()) replica.stop(left);
+      try {
+        await withDeadline(clock, left + 500, 'closing the replicas', async (signal) => {
+          while (all.some(({ replicas }) => replicas.size > 0)) await clock.sleep(5, signal);
+        });
+      } catch (error) {
+        if (!(error instanceof DeadlineError)) throw error;
+        log.error({ left: all.reduce((n, { replicas }) => n + replicas.size, 0) }, 'replicas were left to the sandbox to kill');
+      }
+    },
+  };
+}

@@ -1,0 +1,182 @@
+/**
+ * From an upload to a published version.
+ *
+ * Promises:
+ * P1. Bytes first, catalog entry after: a version that can be found can be fetched. A registry killed in between leaves at most
+ *     bytes nobody names, which `sweep.ts` collects.
+ * P2. What is published was checked here, whoever the caller is: signer, signature, digest, size, and that manifest and statement
+ *     say the same. Only then does the hub see a byte of it.
+ * P3. The same bytes again are the same version (`created: false`); other bytes under a version that exists are a conflict.
+ * P4. At most `LANES` uploads are taken at a time; the rest wait, bounded, without sending.
+ */
+import { Readable } from 'node:stream';
+import type { ReadableStream as WebStream } from 'node:stream/web';
+import {
+  type BundleStatement,
+  CatalogEntry,
+  type Clock,
+  type Envelope,
+  Fault,
+  type FieldIssue,
+  type Manifest,
+  manifestDigest,
+  readBundle,
+  type TrustedSigner,
+  verifyStatement,
+} from '@cim/contracts';
+import type { Actor, Audit } from './audit.ts';
+import type { Catalog } from './catalog.ts';
+import { createLanes } from './lanes.ts';
+import { type Spool, spool } from './spool.ts';
+import type { Objects } from './store/objects.ts';
+
+export interface Upload {
+  readonly envelope: Envelope;
+  /** What the request says its body is long, bytes. */
+  readonly contentLength: number | undefined;
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Set to this version afterwards. */
+  readonly channel: string | undefined;
+  readonly actor: Actor;
+}
+
+export interface Published {
+  readonly name: CatalogEntry['name'];
+  readonly version: CatalogEntry['version'];
+  readonly kind: CatalogEntry['kind'];
+  readonly digest: CatalogEntry['digest'];
+  readonly size: number;
+  readonly sequence: number;
+  readonly created: boolean;
+}
+
+export type Publish = (upload: Upload) => Promise<Published>;
+
+export interface PublishDeps {
+  readonly clock: Clock;
+  readonly catalog: Catalog;
+  readonly objects: Objects;
+  readonly audit: Audit;
+  readonly publishers: readonly TrustedSigner[];
+  /** Bytes. */
+  readonly maxBundle: number;
+  /** Told of each publish that was taken, and of the bytes of it that came over the wire. */
+  readonly counted: (created: boolean, bytes: number) => void;
+}
+
+const LANES = 8;
+const LANE_WAIT_MS = 30_000;
+
+export function createPublish(deps: PublishDeps): Publish {
+  const { clock, catalog, objects, audit, publishers, maxBundle } = deps;
+  const lanes = createLanes(clock, LANES, LANE_WAIT_MS, 'uploads');
+
+  const store = async ({ envelope, contentLength, body, actor }: Upload): Promise<Published> => {
+    const { statement, signer } = verifyStatement(envelope, publishers);
+    const { name, version, kind, digest, size, sequence } = statement;
+    const answer = (created: boolean) => ({ name, version, kind, digest, size, sequence, created });
+    if (Math.max(size, contentLength ?? 0) > maxBundle) {
+      throw new Fault(
+        'too-large',
+        `bundle ${name}@${version}: expected at most ${maxBundle} bytes (limits.maxBundle), found ${Math.max(size, contentLength ?? 0)}`,
+      );
+    }
+    if (contentLength !== undefined && contentLength !== size) throw sizeFault(statement, contentLength);
+    const standing = await catalog.find(name, version);
+    if (standing) {
+      refuseOther(standing, statement);
+      // Published before, and its bytes are where they should be: nothing to do. Else this upload mends it.
+      if (await objects.has(digest, size)) {
+        deps.counted(false, 0);
+        return answer(false);
+      }
+    } else await refuseOtherKind(catalog, statement);
+    const held = await spool(body, size);
+    try {
+      const manifest = await check(held, statement);
+      await objects.keep(digest, size, () => Readable.toWeb(held.read()) as WebStream as ReadableStream<Uint8Array>);
+      const { created, entry } = await catalog.add(
+        CatalogEntry.parse({
+          name,
+          version,
+          kind,
+          digest,
+          size,
+          sequence,
+          manifest,
+          envelope,
+          publishedAt: new Date(clock.now()).toISOString(),
+          publishedBy: actor.caller.name,
+        }),
+      );
+      if (!created) refuseOther(entry, statement);
+      deps.counted(created, size);
+      if (created) {
+        const data = { name, version, kind, digest, size, sequence, publisher: signer.name };
+        await audit.record({ type: 'bundle.published', id: name, actor, data });
+      }
+      return answer(created);
+    } finally {
+      await held.close();
+    }
+  };
+
+  return async (upload) => {
+    const published = await lanes(() => store(upload));
+    if (upload.channel !== undefined)
+      await catalog.setChannel(published.name, upload.channel, published.version, upload.actor);
+    return published;
+  };
+}
+
+const sizeFault = ({ size }: BundleStatement, found: number) =>
+  new Fault('digest-mismatch', `the body: expected the ${size} bytes of the signed statement, found ${found}`);
+
+function refuseOther(standing: CatalogEntry, { name, version, digest }: BundleStatement): void {
+  if (standing.digest === digest) return;
+  throw new Fault(
+    'conflict',
+    `${name}@${version} is already published with ${standing.digest} (by ${standing.publishedBy}, ${standing.publishedAt}); found ${digest}`,
+  );
+}
+
+/** One name is one thing: desired documents and calls tell agents and services apart by it. */
+async function refuseOtherKind(catalog: Catalog, { name, kind }: BundleStatement): Promise<void> {
+  const item = (await catalog.list()).find((one) => one.name === name);
+  if (item && item.kind !== kind)
+    throw new Fault('conflict', `the name "${name}" belongs to a published ${item.kind}; found a ${kind}`);
+}
+
+/**
+ * P2: the bytes are those of the statement, and the manifest inside says what the statement says.
+ * @throws Fault `digest-mismatch`, `bundle-malformed`
+ */
+async function check(held: Spool, statement: BundleStatement): Promise<Manifest> {
+  if (held.size !== statement.size) throw sizeFault(statement, held.size);
+  if (held.digest !== statement.digest)
+    throw new Fault('digest-mismatch', `the body: expected ${statement.digest}, found ${held.digest}`);
+  const { manifest } = await readBundle(held.read());
+  const issues: FieldIssue[] = [];
+  for (const field of ['name', 'version', 'kind'] as const) {
+    if (manifest[field] !== statement[field])
+      issues.push({
+        path: `manifest.${field}`,
+        message: `expected "${statement[field]}" as in the signed statement, found "${manifest[field]}"`,
+      });
+  }
+  const found = digestOfManifest(manifest);
+  if (issues.length === 0 && found !== statement.manifestDigest)
+    issues.push({ path: 'manifest', message: `expected the manifest signed as ${statement.manifestDigest}, found ${found}` });
+  if (issues.length > 0)
+    throw new Fault('bundle-malformed', issues.map(({ path, message }) => `${path}: ${message}`).join('; '), { issues });
+  return manifest;
+}
+
+function digestOfManifest(manifest: Manifest): string {
+  try {
+    return manifestDigest(manifest);
+  } catch (cause) {
+    // Nested so deep, or numbers so large, that it has no canonical form.
+    throw new Fault('bundle-malformed', `manifest: has no canonical JSON form (${(cause as Error).message})`, { cause });
+  }
+}
