@@ -135,6 +135,9 @@ function writeConfig(stanza) {
     'APT::Sandbox::User': 'root',
     // A mirror may be a snapshot, whose dates have run out while its signature holds.
     'Acquire::Check-Valid-Until': 'false',
+    'Acquire::AllowInsecureRepositories': 'false',
+    'Acquire::AllowWeakRepositories': 'false',
+    'Acquire::AllowDowngradeToInsecureRepositories': 'false',
     'Acquire::Languages': 'none',
     'Acquire::PDiffs': 'false',
     'Acquire::Retries': '3',

@@ -2,7 +2,8 @@
 import type { Format } from './model.ts';
 
 const looked = 16_384;
-const htmlStart = /^\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--[\s\S]{0,2000}?-->\s*)?<(?:!doctype\s+html|html|head|body|article|main|section)\b/i;
+const htmlStart =
+  /^\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--[\s\S]{0,2000}?-->\s*)?<(?:!doctype\s+html|html|head|body|article|main|section)\b/i;
 const htmlTag = /<\/?(?:p|div|h[1-6]|ul|ol|li|table|tr|td|span|a|br|img|pre|blockquote|strong|em)(?:\s[^<>]{0,500})?>/gi;
 const marks: readonly RegExp[] = [
   /^ {0,3}#{1,6} \S/gm,

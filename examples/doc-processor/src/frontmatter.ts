@@ -21,14 +21,19 @@ export function readFrontMatter(content: string): { readonly frontMatter: FrontM
   if (opening === null) return undefined;
   const [head, mark] = opening as unknown as [string, string];
   const rest = content.slice(head.length, head.length + longest);
-  const closing = (mark === '---' ? /(?:^|\r\n|\n|\r)(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|$)/ : /(?:^|\r\n|\n|\r)\+\+\+[ \t]*(?:\r\n|\n|\r|$)/).exec(rest);
+  const closing = (
+    mark === '---' ? /(?:^|\r\n|\n|\r)(?:---|\.\.\.)[ \t]*(?:\r\n|\n|\r|$)/ : /(?:^|\r\n|\n|\r)\+\+\+[ \t]*(?:\r\n|\n|\r|$)/
+  ).exec(rest);
   if (closing === null) return undefined;
   const raw = rest.slice(0, closing.index);
   const separator = mark === '---' ? ':' : '=';
   const values = readValues(raw, separator);
   // Two rules around a paragraph are no front matter.
   if (raw.trim() !== '' && Object.keys(values).length === 0) return undefined;
-  return { frontMatter: { format: mark === '---' ? 'yaml' : 'toml', raw, values }, end: head.length + closing.index + closing[0].length };
+  return {
+    frontMatter: { format: mark === '---' ? 'yaml' : 'toml', raw, values },
+    end: head.length + closing.index + closing[0].length,
+  };
 }
 
 function readValues(raw: string, separator: ':' | '='): Record<string, string | string[]> {

@@ -26,6 +26,8 @@ interface Node {
   readonly url?: string;
   readonly alt?: string | null;
   readonly title?: string | null;
+  /** Of a reference or a definition. */
+  readonly label?: string | null;
   readonly position?: { readonly start: { readonly line: number } };
 }
 
@@ -47,8 +49,8 @@ class PieceReader {
   readonly #piece: Piece;
   readonly #all: Pieces;
   readonly #lines: Lines;
-  /** Definitions appended, by the number that stands for their address. */
-  readonly #appended: Definition[] = [];
+  /** Definitions that only the parser understood: over several lines, say. */
+  readonly #local = new Map<string, Definition>();
   #openLink: { href: string; title: string | undefined; text: string } | undefined;
 
   constructor(out: Collector, piece: Piece, all: Pieces, lines: Lines) {
@@ -61,12 +63,16 @@ class PieceReader {
   *read(): Generator<void, void> {
     const own = this.#piece.text.split(/\r\n|\n|\r/).length;
     const tree = fromMarkdown(this.#piece.text + this.#definitions(), options) as Node;
+    for (const { type, label, url = '', title } of tree.children ?? []) {
+      if (type === 'definition' && label)
+        this.#local.set(normalizeLabel(unmask(label)), { href: url, title: title ?? undefined });
+    }
     for (const node of tree.children ?? []) {
       if ((node.position?.start.line ?? 1) <= own) yield* this.#block(node, 'paragraph');
     }
   }
 
-  /** Definitions of the whole document that this piece refers to; the address is a number, so they stay short. */
+  /** Makes the labels this piece refers to known to the parser. The address is looked up later, so these lines stay short. */
   #definitions(): string {
     const { text, open } = this.#piece;
     const { definitions, footnotes } = this.#all;
@@ -77,19 +83,16 @@ class PieceReader {
       const key = normalizeLabel(label);
       if (added.has(key)) continue;
       added.add(key);
-      const definition = definitions.get(key);
-      if (label.startsWith('^') && footnotes.has(normalizeLabel(label.slice(1)))) out += `\n\n[${label}]: note`;
-      else if (definition !== undefined) {
-        out += `\n\n[${label.replace(/\s+/g, ' ')}]: cim-definition:${this.#appended.length}`;
-        this.#appended.push(definition);
-      }
+      const footnote = label.startsWith('^') && footnotes.has(normalizeLabel(label.slice(1)));
+      if (footnote || definitions.has(key)) out += `\n\n[${label.replace(/\s+/g, ' ')}]: known`;
     }
     return out;
   }
 
   /** The address and title behind a resolved reference. */
   #target(label: string | undefined): Definition | undefined {
-    return label === undefined ? undefined : this.#all.definitions.get(normalizeLabel(unmask(label)));
+    const key = label === undefined ? '' : normalizeLabel(unmask(label));
+    return this.#all.definitions.get(key) ?? this.#local.get(key);
   }
 
   *#block(node: Node, kind: 'paragraph' | 'item' | 'cell'): Generator<void, void> {
@@ -152,7 +155,7 @@ class PieceReader {
 
   #address(node: Node): { href: string; title: string | undefined } {
     if (node.url !== undefined) return { href: unmask(node.url), title: node.title ? unmask(node.title) : undefined };
-    const definition = this.#target((node as { label?: string | null; identifier?: string }).label ?? undefined);
+    const definition = this.#target(node.label ?? undefined);
     return { href: unmask(definition?.href ?? ''), title: definition?.title };
   }
 

@@ -5,8 +5,9 @@
  * M1. Blocks are in the order of the document; a heading is a block too, so a section is a stretch of blocks.
  * M2. Texts have single spaces and no markup. Code is not prose: it is in `code` only.
  */
+
+import { type Lines, lineAt } from './lines.ts';
 import { type Link, linkKind } from './links.ts';
-import { lineAt, type Lines } from './lines.ts';
 
 export type Format = 'markdown' | 'html' | 'text';
 

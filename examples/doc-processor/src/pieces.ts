@@ -115,7 +115,11 @@ class Cutter {
     if (this.#length > (/^\s*\|/.test(text) ? longestTable : longest)) return true;
     if (this.#lines >= mostLines && !/^\s*\|/.test(text)) return true;
     const heading = /^#{1,6}[ \t]/.test(text);
-    const natural = (this.#previous === 'blank' && !/^(?: {1,}|\t)/.test(text)) || this.#previous === 'underline' || heading || /^(?:[-+*]|\d{1,9}[.)])[ \t]/.test(text);
+    const natural =
+      (this.#previous === 'blank' && !/^(?: {1,}|\t)/.test(text)) ||
+      this.#previous === 'underline' ||
+      heading ||
+      /^(?:[-+*]|\d{1,9}[.)])[ \t]/.test(text);
     return natural && (this.#length >= wanted || this.#underlines >= mostUnderlines);
   }
 
@@ -156,7 +160,10 @@ class Cutter {
     const footnote = /^ {0,3}\[\^([^\]\s]{1,100})\]:/.exec(text)?.[1];
     if (footnote !== undefined) this.#footnotes.add(normalizeLabel(footnote));
     else {
-      const match = /^ {0,3}\[([^[\]\\]{1,200})\]:[ \t]*(?:<([^<>]{0,2000})>|(\S{1,2000}))(?:[ \t]+(?:"([^"]{0,500})"|'([^']{0,500})'|\(([^()]{0,500})\)))?[ \t]*$/.exec(text);
+      const match =
+        /^ {0,3}\[([^[\]\\]{1,200})\]:[ \t]*(?:<([^<>]{0,2000})>|(\S{1,2000}))(?:[ \t]+(?:"([^"]{0,500})"|'([^']{0,500})'|\(([^()]{0,500})\)))?[ \t]*$/.exec(
+          text,
+        );
       const label = match === null ? '' : normalizeLabel(match[1]!);
       if (match !== null && label !== '' && !this.#definitions.has(label)) {
         this.#definitions.set(label, { href: match[2] ?? match[3] ?? '', title: match[4] ?? match[5] ?? match[6] });

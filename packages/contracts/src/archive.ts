@@ -12,7 +12,7 @@
  */
 import { pipeline, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import tar, { type Headers } from 'tar-stream';
+import tar, { type Header } from 'tar-stream';
 import { decodeJson, Fault } from './errors.ts';
 import { Manifest } from './schema/manifest.ts';
 import { canonicalBytes } from './signing.ts';
@@ -84,34 +84,38 @@ export interface BundleContents {
 }
 
 /** The header as tar-stream hands it out; its types do not say all of it. */
-type Header = Headers & { readonly byteOffset?: number; readonly pax?: Readonly<Record<string, string>> | null };
+type FileHeader = Omit<Header, 'pax'> & {
+  readonly byteOffset?: number;
+  readonly pax?: Readonly<Record<string, string>> | null;
+};
 
 /**
  * Where a file ends that must begin right behind `before`: a header block, or three where its path is too long for ustar.
  * @throws Fault when it stands elsewhere, or when its extended header says more than the path: a size there would move what follows
  */
-function placed(header: Header, before: number): number {
+function placed(header: FileHeader, before: number): number {
   const { name, byteOffset = -1, size = 0, pax } = header;
   if (pax && Object.keys(pax).some((key) => key !== 'path')) throw malformed(`${name}: expected a plain ustar header`);
   if (byteOffset - before !== (pax ? 3 : 1) * BLOCK) throw malformed(`${name}: expected right behind the file before it`);
   return byteOffset + blocks(size);
 }
 
-/** Lets bytes through and remembers how many there were and whether the last two blocks are empty. */
+/** Lets bytes through and remembers how many there were and how many zeros they end in, up to two blocks. */
 function tailOf(bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {
   let total = 0;
-  /** Where the zeros begin that reach to the end of what has passed. */
-  let zerosFrom = 0;
+  let zeros = 0;
   return {
     chunks: (async function* () {
       for await (const chunk of bytes) {
-        const last = chunk.findLastIndex((byte) => byte !== 0);
-        if (last !== -1) zerosFrom = total + last + 1;
+        let last = chunk.length;
+        while (last > 0 && chunk.length - last < 2 * BLOCK && chunk[last - 1] === 0) last--;
+        zeros = last === 0 ? zeros + chunk.length : chunk.length - last;
         total += chunk.length;
         yield chunk;
       }
     })(),
-    isEndOf: (end: number) => total === end + 2 * BLOCK && zerosFrom <= end,
+    /** True when the last file ends at `end` and nothing but the two empty blocks of an archive's end follows. */
+    isEndOf: (end: number) => total === end + 2 * BLOCK && zeros >= 2 * BLOCK,
   };
 }
 
@@ -139,8 +143,9 @@ export async function readBundle(
   let end = 0;
   const read = async (stream: Readable, name: string, size: number, limit: number) => {
     if (size > limit) throw malformed(tooLarge(name, size, limit));
+    const held = await buffer(stream);
     try {
-      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await buffer(stream));
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(held);
     } catch (cause) {
       throw malformed(`${name}: not UTF-8 text`, cause);
     }
@@ -149,7 +154,7 @@ export async function readBundle(
     for await (const file of extract) {
       const { name, type, size = 0 } = file.header;
       if (type !== 'file') throw malformed(`${name}: expected a plain file, found a ${type}`);
-      end = placed(file.header, end);
+      end = placed(file.header as FileHeader, end);
       if (seen.has(name)) throw malformed(`${name}: stands in the bundle twice`);
       seen.add(name);
       if (seen.size === 1 && name !== MANIFEST_FILE) throw malformed(`${name}: expected ${MANIFEST_FILE} as the first file`);

@@ -6,7 +6,7 @@
  * U2. Every request has a deadline.
  */
 import type { Msg, MsgHdrs, NatsConnection, Payload, Subscription } from '@nats-io/nats-core';
-import { headers as newHeaders, RequestError, TimeoutError } from '@nats-io/nats-core';
+import { InvalidArgumentError, headers as newHeaders, RequestError, TimeoutError } from '@nats-io/nats-core';
 import type { z } from 'zod';
 import {
   type Channel,
@@ -60,11 +60,15 @@ export async function send(
   noResponder: Fault,
   headers?: MsgHdrs,
 ): Promise<Msg> {
+  // nats.js reads 0 as a second; a wait that is over before it begins is over.
+  if (!(timeoutMs >= 1)) throw new Fault('deadline-exceeded', `no time left for ${subject}`);
   let reply: Msg;
   try {
     reply = await nc.request(subject, payload, { timeout: timeoutMs, ...(headers === undefined ? {} : { headers }) });
   } catch (error) {
     if (error instanceof RequestError && error.isNoResponders()) throw noResponder;
+    if (error instanceof InvalidArgumentError)
+      throw new Fault('too-large', `request on ${subject}: ${error.message}`, { cause: error });
     if (error instanceof TimeoutError) throw new Fault('deadline-exceeded', `no answer on ${subject} within ${timeoutMs} ms`);
     throw new Fault('leaf-unreachable', `request on ${subject} failed: ${(error as Error).message}`, { cause: error });
   }
@@ -80,12 +84,19 @@ export async function send(
   return reply;
 }
 
-/** Answers a request with a fault: problem document and the headers of the services protocol. */
+/**
+ * Answers a request with a fault: problem document and the headers of the services protocol.
+ * Never throws: where the connection is gone or the document too large for it, the caller's own deadline is the answer.
+ */
 export function respondFault(message: Msg, fault: Fault): void {
   const headers = newHeaders();
   headers.set(ERROR_CODE_HEADER, String(fault.row.status));
   headers.set(ERROR_HEADER, `${fault.code}: ${fault.row.title}`);
-  message.respond(JSON.stringify(fault.toProblem()), { headers });
+  try {
+    message.respond(JSON.stringify(fault.toProblem()), { headers });
+  } catch {
+    // See above: there is nobody left to tell.
+  }
 }
 
 /** Serves a request row: decodes, asks `handle`, answers. Faults become problem documents. */
@@ -104,7 +115,7 @@ export function serve<C extends ChannelName>(
           const where = parseSubject(channel, message.subject);
           if (!where) throw new Fault('invalid-input', `${message.subject}: no subject of ${channel}`);
           const payload = decodeJson(row.payload, message.data.length === 0 ? 'null' : message.data, channel);
-          message.respond(JSON.stringify(await handle(payload as PayloadOf<C>, where)));
+          message.respond(JSON.stringify((await handle(payload as PayloadOf<C>, where)) ?? null));
         } catch (error) {
           respondFault(message, Fault.of(error, `${channel} failed`));
         }
@@ -126,7 +137,7 @@ export function listen<C extends ChannelName>(
     callback: (error, message) => {
       if (error) return;
       const where = parseSubject(channel, message.subject);
-      if (!where) return;
+      if (!where) return refused(message.subject, new Fault('invalid-input', `${message.subject}: no subject of ${channel}`));
       let payload: PayloadOf<C>;
       try {
         payload = decodeJson(row.payload, message.data, channel) as PayloadOf<C>;

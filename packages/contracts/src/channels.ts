@@ -182,6 +182,8 @@ export function parseSubject<C extends ChannelName>(channel: C, subject: string)
  * @throws TypeError when it is none
  */
 export function eventPattern(instance: string, pattern: string): string {
+  if (instance !== '*' && !TOKEN.test(instance))
+    throw new TypeError(`expected an instance or "*", found ${JSON.stringify(instance)}`);
   if (!/^(?:>|(?:\*|[a-z0-9-]+)(?:\.(?:\*|>|[A-Za-z0-9_-]+)){0,2})$/.test(pattern) || /\.>./.test(pattern)) {
     throw new TypeError(`expected an event pattern such as "agent.*.deployed" or "error.*", found ${JSON.stringify(pattern)}`);
   }

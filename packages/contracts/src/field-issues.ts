@@ -27,34 +27,33 @@ const SECRET = /password|passwd|secret|token|seed|credential|authorization/i;
  * @param value the document that was read, for what was found; without it only what the issues carry themselves is said
  */
 export function fieldIssues(error: z.ZodError, value?: unknown): FieldIssue[] {
-  const out: FieldIssue[] = [];
-  for (const issue of error.issues) addLines(out, issue, issue.path, value);
+  const out = error.issues.flatMap((issue) => linesOf(issue, issue.path, value));
   if (out.length <= MOST) return out;
   return [...out.slice(0, MOST), { path: '(whole)', message: `${out.length - MOST} more fields are wrong` }];
 }
 
-function addLines(out: FieldIssue[], issue: Issue, path: Path, value: unknown): void {
-  const add = (message: string) => void out.push({ path: pathText(path), message });
+function linesOf(issue: Issue, path: Path, value: unknown): FieldIssue[] {
+  const line = (message: string) => [{ path: pathText(path), message }];
   switch (issue.code) {
     case 'unrecognized_keys':
-      for (const key of issue.keys)
-        out.push({ path: pathText([...path, key]), message: 'unknown key; remove it or check its spelling' });
-      return;
+      return issue.keys.map((key) => ({
+        path: pathText([...path, key]),
+        message: 'unknown key; remove it or check its spelling',
+      }));
     case 'invalid_key':
       // The complaint is about the key itself, which the path already shows.
-      return add(`the key is not allowed: ${issue.issues.map(({ message }) => message).join('; ')}`);
+      return line(`the key is not allowed: ${issue.issues.map(({ message }) => message).join('; ')}`);
     case 'invalid_union': {
       const branch = deepest(issue.errors);
-      if (branch) {
-        for (const inner of branch) addLines(out, inner, [...path, ...inner.path], value);
-        return;
-      }
-      const expected = issue.errors.flat().map((inner) => (inner.code === 'invalid_type' ? nounOf(inner.expected) : inner.message));
-      return add(`expected ${[...new Set(expected)].join(' or ')}, found ${foundAt(value, path)}`);
+      if (branch) return branch.flatMap((inner) => linesOf(inner, [...path, ...inner.path], value));
+      const expected = issue.errors
+        .flat()
+        .map((inner) => (inner.code === 'invalid_type' ? nounOf(inner.expected) : inner.message));
+      return line(`expected ${[...new Set(expected)].join(' or ')}, found ${foundAt(value, path)}`);
     }
     default: {
       const expected = expectation(issue);
-      return add(/\bfound\b/.test(expected) ? expected : `${expected}, found ${foundAt(value, path)}`);
+      return line(/\bfound\b/.test(expected) ? expected : `${expected}, found ${foundAt(value, path)}`);
     }
   }
 }

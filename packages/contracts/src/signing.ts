@@ -5,6 +5,7 @@
  * S1. Only `verifyStatement` and `verifyDesired` say that a signature is good, and they say whose it is.
  * S2. What is signed is canonical JSON (RFC 8785) under DSSE's pre-authentication encoding (DSSE protocol v1), so neither spacing nor
  *     key order nor the type of the document can be changed under a signature.
+ *     A signed envelope has one spelling: no byte of it can change and still verify.
  * S3. Verification never depends on the key id alone: the signature is checked with the trusted key of that id.
  */
 import { createHash } from 'node:crypto';
@@ -19,10 +20,15 @@ import { BundleStatement, type Envelope, type Signature } from './schema/signatu
 export const BUNDLE_PAYLOAD_TYPE = 'application/vnd.cim.bundle.v1+json';
 export const DESIRED_PAYLOAD_TYPE = 'application/vnd.cim.desired.v1+json';
 
-/** RFC 8785 canonical JSON, UTF-8. @throws TypeError for what JSON cannot say */
+/** RFC 8785 canonical JSON, UTF-8. @throws Fault `invalid-input` for what JSON cannot say (NaN, a circle, half a character) */
 export function canonicalBytes(value: unknown): Uint8Array {
-  const text = canonicalize(value);
-  if (text === undefined) throw new TypeError('value has no JSON form');
+  let text: string | undefined;
+  try {
+    text = canonicalize(value);
+  } catch (cause) {
+    throw new Fault('invalid-input', `value has no JSON form: ${(cause as Error).message}`, { cause });
+  }
+  if (text === undefined) throw new Fault('invalid-input', `value has no JSON form: found ${typeof value}`);
   return new TextEncoder().encode(text);
 }
 
@@ -68,9 +74,16 @@ export function signerFromSeed(seed: string): Signer {
   return { publicKey: publicKey.data, sign: (bytes) => pair.sign(bytes) };
 }
 
+/** Bytes of base64 in its one canonical spelling: base64 leaves bits over, and a second spelling would be a second envelope. */
+function exactBase64(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.toString('base64') === text ? bytes : undefined;
+}
+
 function verifyWith(key: PublicKey, bytes: Uint8Array, sig: string): boolean {
   try {
-    return fromPublic(key).verify(bytes, Buffer.from(sig, 'base64'));
+    const raw = exactBase64(sig);
+    return raw !== undefined && fromPublic(key).verify(bytes, raw);
   } catch {
     return false;
   }
@@ -99,7 +112,10 @@ export function claimedStatement(envelope: Envelope): BundleStatement {
       `envelope.payloadType: expected "${BUNDLE_PAYLOAD_TYPE}", found "${envelope.payloadType}"`,
     );
   }
-  return decodeJson(BundleStatement, Buffer.from(envelope.payload, 'base64'), 'statement', 'signature-invalid');
+  const payload = exactBase64(envelope.payload);
+  if (!payload)
+    throw new Fault('signature-invalid', 'envelope.payload: expected base64 as it was signed, found another spelling');
+  return decodeJson(BundleStatement, payload, 'statement', 'signature-invalid');
 }
 
 /**

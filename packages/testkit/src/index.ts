@@ -1,4 +1,21 @@
 /** What tests of CIM stand on. Imported by tests only. */
+export {
+  type BadKind,
+  badBundle,
+  badBundles,
+  badKinds,
+  echoEntry,
+  largeBundle,
+  signed,
+  type TestBundle,
+  type TestBundleOptions,
+  testBundle,
+  testOperator,
+  testPublisher,
+  trusted,
+} from './bundles.ts';
+export { type ManualClock, manualClock } from './clock.ts';
+export { type CapturedLog, capturedLog, type LogEntry } from './log.ts';
 export { type HubAndLeaf, hubAndLeaf, natsServer, type TestLeaf, type TestNats } from './nats.ts';
 export { type TemporaryDirectory, temporaryDirectory } from './temporary.ts';
 export { waitFor } from './wait.ts';

@@ -1,5 +1,5 @@
 /**
- * Delays between tries: exponential with full jitter, so that a thousand leaves that lost the same hub do not come back at once.
+ * Delays between tries: exponential with jitter, so that a thousand leaves that lost the same hub do not come back at once.
  * Source of the algorithm: "Exponential Backoff And Jitter", AWS Architecture Blog (2015), the variant "equal jitter".
  */
 

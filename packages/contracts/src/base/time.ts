@@ -114,6 +114,6 @@ export async function waitUntil(
   for (;;) {
     if (await test()) return true;
     if (clock.monotonic() >= end) return false;
-    await clock.sleep(every, signal);
+    await clock.sleep(Math.min(every, end - clock.monotonic()), signal);
   }
 }

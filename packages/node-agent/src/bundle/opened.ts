@@ -32,15 +32,21 @@ export async function fileDigest(file: string): Promise<string> {
  * Reads what a bundle is. Its digest must have been checked.
  * @param at where it is now
  * @param file where it will be when it is used
+ * @param changed told when the disk is found to have changed since
  * @throws Fault `bundle-malformed`
  */
-export async function openBundle(at: string, file = at): Promise<OpenedBundle> {
+export async function openBundle(at: string, file: string, changed: () => void): Promise<OpenedBundle> {
   const contents = await readBundle(createReadStream(at, { highWaterMark: 4 * READ }));
   const places = await placesOf(at);
   const textOf = (index: number, text: string) => {
     const place = places[index]!;
     const digest = digestOf(new TextEncoder().encode(text));
-    return () => readText(file, place, digest);
+    return () => {
+      const found = readText(file, place);
+      if (digestOf(found) === digest) return found.toString('utf8');
+      changed();
+      throw new Fault('digest-mismatch', `${file}: changed on disk since it was verified`);
+    };
   };
   const entry = textOf(1, contents.entry);
   const sourceMap = contents.sourceMap === undefined ? undefined : textOf(2, contents.sourceMap);
@@ -82,7 +88,7 @@ async function placesOf(file: string): Promise<Place[]> {
 }
 
 /** Read in one go: a start waits for it anyway, and the page cache has it. */
-function readText(file: string, { offset, size }: Place, digest: string): string {
+function readText(file: string, { offset, size }: Place): Buffer {
   const bytes = Buffer.allocUnsafe(size);
   const fd = openSync(file, 'r');
   try {
@@ -94,6 +100,5 @@ function readText(file: string, { offset, size }: Place, digest: string): string
   } finally {
     closeSync(fd);
   }
-  if (digestOf(bytes) !== digest) throw new Fault('digest-mismatch', `${file}: changed on disk since it was verified`);
-  return bytes.toString('utf8');
+  return bytes;
 }

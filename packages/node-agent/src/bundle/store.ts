@@ -113,7 +113,7 @@ export function createBundleStore(options: BundleStoreOptions): BundleStore {
     if (before && before.size === found.size && before.mtimeMs === found.mtimeMs && before.ino === found.ino)
       return before.opened;
     const digestFound = await fileDigest(file);
-    if (digestFound === digest) return remember(digest, await openBundle(file));
+    if (digestFound === digest) return remember(digest, await openBundle(file, file, () => known.delete(digest)));
     const fault = new Fault('digest-mismatch', `${file}: expected ${digest}, the bytes on disk are ${digestFound}`);
     known.delete(digest);
     await rm(join(verified, objectName(digest)), { recursive: true, force: true });
@@ -141,7 +141,7 @@ export function createBundleStore(options: BundleStoreOptions): BundleStore {
       await download(transfer, ref, file, signal);
       try {
         // Read whole before it is moved: a bundle that is malformed never gets the name of a verified one.
-        opened = await openBundle(file, fileOf(digest));
+        opened = await openBundle(file, fileOf(digest), () => known.delete(digest));
         await writeDurably(join(beside, 'envelope.json'), canonicalBytes(ref.envelope));
         const home = join(verified, objectName(digest));
         await rm(home, { recursive: true, force: true });

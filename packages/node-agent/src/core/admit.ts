@@ -53,15 +53,17 @@ export function admit(candidate: Candidate, host: HostFacts, capacity: Capacity)
   if (manifest.api !== API)
     return refused('requirement-unmet', `${what}: api: expected at most ${API}, found ${String(manifest.api)}`);
 
-  const lacking = manifest.requires.capabilities.filter((capability) => !host.capabilities.includes(capability));
+  const hasGpu = host.gpu || host.capabilities.includes('gpu');
+  const offers = new Set([...host.capabilities, ...(hasGpu ? ['gpu'] : [])]);
+  const lacking = manifest.requires.capabilities.filter((capability) => !offers.has(capability));
   if (lacking.length > 0) {
-    const offered = host.capabilities.join(', ') || 'nothing';
+    const offered = [...offers].join(', ') || 'nothing';
     return refused(
       'requirement-unmet',
       `${what}: requires.capabilities: ${lacking.join(', ')} not offered here; this instance offers ${offered}`,
     );
   }
-  if (wantsGpu(manifest) && !host.gpu) return refused('requirement-unmet', `${what}: requires a GPU; this instance has none`);
+  if (wantsGpu(manifest) && !hasGpu) return refused('requirement-unmet', `${what}: requires a GPU; this instance has none`);
 
   const issues = reservedSubjects(manifest);
   if (issues.length > 0) {

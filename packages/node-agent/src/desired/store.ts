@@ -128,7 +128,10 @@ export function createDesiredStore(options: DesiredStoreOptions): DesiredStore {
     await change(key, (before) => {
       if (before && !supersedes(entry, record, before)) return undefined;
       outcome = 'accepted';
-      return { ...before, key, record, revision: entry.revision };
+      const next: Held = { key, record, revision: entry.revision };
+      // What was removed must not come back as what served last.
+      if (!before || record.document.state === 'removed') return next;
+      return { ...before, ...next };
     });
     return outcome;
   };

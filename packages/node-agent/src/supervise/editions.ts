@@ -134,6 +134,8 @@ export function createEditions(deps: EditionDeps): Editions {
       const facts = { version, digest, ending: ending.kind, code: ending.code, detail: ending.detail };
       log.warn({ workload: workload.key, ...facts, decision: decision.kind }, 'a replica ended');
       if (ending.kind === 'out-of-memory' || ending.kind === 'out-of-time') emit('node.limit-hit', facts, workload.name);
+      // The disk has changed under a verified bundle: it must be verified, and perhaps fetched, again.
+      if (ending.code === 'digest-mismatch') edition.bundle = { kind: 'absent' };
       edition.recovering = { code: ending.code, detail: ending.detail };
       // What was given up before stays so: the last replicas of a quarantined edition end one after the other.
       if (edition.hold.kind === 'given-up') return;

@@ -9,12 +9,12 @@
  */
 import {
   type Clock,
-  DeadlineError,
   type DesiredRecord,
   type Limits,
   LONGEST_CALL_MS,
   type Logger,
   type Manifest,
+  type Timer,
   type WorkloadStatus,
   waitUntil,
   withDeadline,
@@ -34,19 +34,8 @@ import { listWorkloads, type Roster } from './roster.ts';
 import type { Router } from './router.ts';
 import { createSchedules } from './schedules.ts';
 import { isConverged, statusOf } from './status.ts';
+import { subscriptionsOf, type WorkloadSubscription } from './subscriptions.ts';
 import { type Edition, manifestOf, readyOf, seenOf, type Workload } from './workload.ts';
-
-/** One subject a serving workload listens to. */
-export interface WorkloadSubscription {
-  /** The same for as long as this workload serves and listens to this pattern, whatever its version. */
-  readonly id: string;
-  readonly kind: 'agent' | 'service';
-  readonly name: string;
-  readonly version: string;
-  readonly pattern: string;
-  /** Hands a message to one replica. @param data JSON text. @throws Fault overloaded, deadline-exceeded, those of the isolate */
-  deliver(subject: string, data: string): Promise<void>;
-}
 
 export interface SupervisorOptions {
   readonly instance: string;
@@ -86,13 +75,20 @@ export interface Supervisor extends Reconciled {
   stop(deadlineMs: number): Promise<void>;
 }
 
+/** After a change of version, ms: what drains still reads its assets, and many changes are one collection. */
+const COLLECT_AFTER_MS = 2_000;
+/** How long past the deadline of a stop a close may take, ms. */
+const CLOSE_GRACE_MS = 500;
+
 export function createSupervisor(options: SupervisorOptions): Supervisor {
   const { clock, log, router, emit } = options;
   const listeners = new Set<() => void>();
   const dirty = new Set<Workload>();
   const schedules = createSchedules({ clock, log });
   let nextId = 1;
-  let phase: 'running' | 'stopping' = 'running';
+  type Phase = { readonly kind: 'running' } | { readonly kind: 'stopping'; readonly empty: () => void };
+  let phase: Phase = { kind: 'running' };
+  let collecting: Timer | undefined;
 
   const changed = (workload: Workload) => {
     dirty.add(workload);
@@ -105,7 +101,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const reroute = (workload: Workload) => {
     const { key, serving } = workload;
     const edition = serving && workload.editions.get(serving.edition);
-    if (!edition || edition.bundle.kind !== 'here' || !roster.has(workload)) {
+    if (!serving || edition?.bundle.kind !== 'here' || !roster.has(workload)) {
       router.route(key, undefined);
       schedules.clear(key);
       return;
@@ -117,7 +113,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     });
     const hopeful = edition.hold.kind !== 'given-up' && workload.wanted.state === 'running' && serving.replicas > 0;
     router.route(key, { kind: workload.kind, name: workload.name, capabilities, timeoutMs: limits.timeoutMs, slots, hopeful });
-    if (hopeful && phase === 'running')
+    if (hopeful && phase.kind === 'running')
       schedules.set(key, verified.manifest.schedule, (entry) => runScheduled(workload, entry));
     else schedules.clear(key);
   };
@@ -159,12 +155,13 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         slotFor: (isolate) => router.slot(id, isolate, limits.maxConcurrent),
         ready: () => ready(workload, edition),
         trouble: (_, ending) => {
-          reroute(workload);
           editions.ended(workload, edition, ending);
+          reroute(workload);
           changed(workload);
         },
         gone: ({ id }) => {
           workload.replicas.delete(id);
+          emptied();
           changed(workload);
         },
         idle: () => changed(workload),
@@ -186,7 +183,6 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   const ready = (workload: Workload, edition: Edition) => {
     if (readyOf(workload, edition.id).length >= edition.record.document.replicas) edition.reason = undefined;
-    if (edition.hold.kind === 'until') edition.hold = { kind: 'free' };
     if (edition.recovering) {
       const { version, digest } = edition.record.document.bundle;
       emit(
@@ -216,13 +212,22 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     );
   };
 
+  /** Soon and once, however many workloads change together. */
   const collect = () => {
-    const keep = new Set(options.pinned());
-    for (const workload of roster.all())
-      for (const { record } of workload.editions.values()) keep.add(record.document.bundle.digest);
-    options.bundles
-      .collect(keep)
-      .catch((error) => log.warn({ error: (error as Error).message }, 'the bundle cache could not be collected'));
+    if (phase.kind === 'stopping') return;
+    collecting ??= clock.after(COLLECT_AFTER_MS, () => {
+      collecting = undefined;
+      const keep = new Set(options.pinned());
+      for (const workload of roster.all())
+        for (const { record } of workload.editions.values()) keep.add(record.document.bundle.digest);
+      options.bundles
+        .collect(keep)
+        .catch((error) => log.warn({ error: (error as Error).message }, 'the bundle cache could not be collected'));
+    });
+  };
+
+  const emptied = () => {
+    if (phase.kind === 'stopping' && roster.all().every(({ replicas }) => replicas.size === 0)) phase.empty();
   };
 
   const drainUntil = () => clock.monotonic() + options.timing.drainMs;
@@ -302,8 +307,14 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     wanted: () => roster.wanted(),
     observed: () => roster.all().map(seenOf),
     apply(steps) {
-      if (phase === 'stopping') return;
-      for (const workload of roster.all()) for (const edition of workload.editions.values()) edition.blocked = undefined;
+      if (phase.kind === 'stopping') return;
+      for (const workload of roster.all()) {
+        for (const edition of workload.editions.values()) {
+          if (edition.blocked === undefined) continue;
+          if (!steps.some((s) => s.kind === 'blocked' && s.key === workload.key && s.edition === edition.id))
+            edition.blocked = undefined;
+        }
+      }
       for (const step of steps) if (step.kind !== 'wait') take(step);
       if (dirty.size === 0) return;
       for (const workload of dirty) announce(workload);
@@ -318,26 +329,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    subscriptions() {
-      return roster.all().flatMap((workload): WorkloadSubscription[] => {
-        const { key, kind, name, serving, wanted } = workload;
-        const edition = serving && workload.editions.get(serving.edition);
-        if (edition?.bundle.kind !== 'here' || wanted.state !== 'running' || edition.hold.kind === 'given-up') return [];
-        const { manifest } = edition.bundle.verified;
-        return manifest.subscribe.map((pattern) => ({
-          id: `${key} ${pattern}`,
-          kind,
-          name,
-          version: manifest.version,
-          pattern,
-          deliver: (subject, data) => {
-            const now = workload.serving && workload.editions.get(workload.serving.edition);
-            const budgetMs = now?.bundle.kind === 'here' ? now.bundle.limits.timeoutMs : 0;
-            return router.work(key, budgetMs, ({ isolate }) => isolate.message(pattern, subject, data));
-          },
-        }));
-      });
-    },
+    subscriptions: () => roster.all().flatMap((workload) => subscriptionsOf(workload, router)),
     manifest(of) {
       const found = roster.get(of) ?? roster.all().find(({ name }) => name === of);
       return found && manifestOf(found);
@@ -355,25 +347,25 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       }
     },
     async stop(deadlineMs) {
-      if (phase === 'stopping') return;
-      phase = 'stopping';
+      if (phase.kind === 'stopping') return;
+      const empty = Promise.withResolvers<void>();
+      phase = { kind: 'stopping', empty: empty.resolve };
+      collecting?.cancel();
       const end = clock.monotonic() + deadlineMs;
       const all = roster.all();
-      for (const { key } of all) schedules.clear(key);
-      for (const workload of all) {
-        for (const edition of workload.editions.values()) if (edition.bundle.kind === 'fetching') editions.abandon(edition);
+      for (const { key, editions: own } of all) {
+        schedules.clear(key);
+        for (const edition of own.values()) if (edition.bundle.kind === 'fetching') editions.abandon(edition);
       }
       // What waits in a queue needs its replicas: they are closed when it has been served, or when a third of the time is left.
       await waitUntil(clock, (deadlineMs * 2) / 3, () => all.every(({ key }) => router.stats(key).inFlight === 0));
       for (const { key } of all) router.route(key, undefined);
       const left = Math.max(end - clock.monotonic(), 0);
       for (const { replicas } of all) for (const replica of replicas.values()) replica.stop(left);
+      emptied();
       try {
-        await withDeadline(clock, left + 500, 'closing the replicas', async (signal) => {
-          while (all.some(({ replicas }) => replicas.size > 0)) await clock.sleep(5, signal);
-        });
-      } catch (error) {
-        if (!(error instanceof DeadlineError)) throw error;
+        await withDeadline(clock, left + CLOSE_GRACE_MS, 'closing the replicas', () => empty.promise);
+      } catch {
         log.error({ left: all.reduce((n, { replicas }) => n + replicas.size, 0) }, 'replicas were left to the sandbox to kill');
       }
     },

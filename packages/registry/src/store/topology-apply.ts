@@ -7,8 +7,7 @@
  */
 import {
   type Clock,
-  Fault,
-  type Logger,
+  type Fault,
   rowsAt,
   streamName,
   streamSubjects,
@@ -44,8 +43,8 @@ const STEP_MS = 10_000;
 
 type Declared = Partial<StreamConfig> & { readonly name: string };
 
-/** @throws Fault `hub-unreachable` when the hub does not answer */
-export async function applyTopology(link: Link, clock: Clock, settings: TopologySettings, log: Logger): Promise<Applied> {
+/** Never throws: what went wrong is in the result. */
+export async function applyTopology(link: Link, clock: Clock, settings: TopologySettings): Promise<Applied> {
   const created: string[] = [];
   const drift: Drift[] = [];
   const failed: { stream: string; fault: Fault }[] = [];
@@ -67,13 +66,11 @@ export async function applyTopology(link: Link, clock: Clock, settings: Topology
       });
     } catch (error) {
       const fault = hubFault(error, `applying ${stream}`);
-      if (fault.code === 'hub-unreachable' && link.connection.isClosed()) throw fault;
       failed.push({ stream, fault });
+      // With the hub away, or not letting us, the rest would only wait in vain.
+      if (fault.code === 'hub-unreachable') break;
     }
   }
-  if (created.length > 0) log.info({ created }, 'created what was missing on the hub');
-  for (const found of drift) log.warn({ ...found }, 'the hub is not as declared');
-  for (const { stream, fault } of failed) log.error({ stream, error: fault.message }, 'a stream could not be created');
   return { created, drift, failed };
 }
 

@@ -28,12 +28,24 @@ export function createTopologyKeeper(deps: {
   let applied: Applied | undefined;
   let running: Promise<void> = Promise.resolve();
 
+  let told = '';
+  /** Says what is new since the last look. */
+  const tell = ({ created, drift, failed }: Applied) => {
+    if (created.length > 0) log.info({ created }, 'created what was missing on the hub');
+    const now = JSON.stringify([drift, failed.map(({ stream, fault }) => [stream, fault.detail])]);
+    if (now === told) return;
+    told = now;
+    for (const found of drift) log.warn({ ...found }, 'the hub is not as declared');
+    for (const { stream, fault } of failed) log.error({ stream, error: fault.message }, 'a stream could not be looked at or created');
+  };
+
   const run = async () => {
     while (!stopping.signal.aborted) {
       let wait = AFTER_FAILURE_MS;
       try {
         const link = await hub.up(stopping.signal);
-        applied = await applyTopology(link, clock, settings, log);
+        applied = await applyTopology(link, clock, settings);
+        tell(applied);
         if (applied.failed.length === 0) wait = AGAIN_MS;
       } catch (error) {
         if (!stopping.signal.aborted) log.debug({ error: String(error) }, 'the topology could not be looked at, trying on');

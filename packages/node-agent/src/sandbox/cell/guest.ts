@@ -113,7 +113,7 @@ export class Guest {
       });
       module.evaluateSync({ timeout: turnMs });
       const refused = unbox(
-        door('adopt').applySync(undefined, [module.namespace.derefInto()], { timeout: turnMs, result: { copy: true } }),
+        door('adopt').applySync(undefined, [module.namespace.derefInto()], { timeout: turnMs, result: { copy: true } }) as Text,
       );
       if (refused === '') return undefined;
       const fault = JSON.parse(refused) as GuestFault;

@@ -7,6 +7,7 @@ import { openContext } from './context.ts';
 import { openOutbox } from './outbox.ts';
 import { openPlatform } from './platform.ts';
 import { bare, freeze, keys, parse } from './primordials.ts';
+import { loadSchemas } from './schema.ts';
 import { api, openWrapper, uncaught } from './wrapper.ts';
 
 /** JSON values all the way down. */
@@ -21,10 +22,13 @@ const scope = globalThis as unknown as Record<string, unknown>;
 /** @returns the functions the cell calls, on an object without a prototype */
 scope['cimBoot'] = (text: string | [string], entropy: (bytes: number) => string, nudge: () => void): object => {
   delete scope['cimBoot'];
-  const opening = deepFreeze(parse(typeof text === 'string' ? text : text[0])) as Opening;
+  const opening = parse(typeof text === 'string' ? text : text[0]) as Opening;
+  const { capabilities, configSchema } = opening;
+  if (configSchema !== undefined || capabilities.some(({ input, output }) => input !== undefined || output !== undefined))
+    loadSchemas();
   openOutbox(nudge);
   openWrapper(opening);
-  openContext({ ...opening.workload }, opening.config);
+  openContext({ ...opening.workload }, deepFreeze(opening.config));
   openPlatform(entropy, uncaught);
   const doors = bare<unknown>();
   for (const name of keys(api)) doors[name] = (api as Record<string, unknown>)[name];

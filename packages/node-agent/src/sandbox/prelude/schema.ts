@@ -2,7 +2,11 @@
  * Checks values against the manifest's JSON Schemas, inside the isolate: a schema is the author's, so its regular expressions and
  * depths cost the author's time, never the node's.
  */
-import { Validator } from '@cfworker/json-schema';
+import { defineProperty } from './primordials.ts';
+
+declare const require: (id: string) => any;
+
+type Library = typeof import('@cfworker/json-schema');
 
 export interface Issue {
   readonly path: string;
@@ -29,12 +33,32 @@ const MOST = 16;
 /** @returns what is wrong, or undefined */
 export type Check = (value: unknown) => readonly Issue[] | undefined;
 
+let library: Library | undefined;
+
+/**
+ * Loads the validator; to be called before guest code, and only where there is a schema: it costs half a millisecond. The library
+ * makes one URL while it loads, as the base nobody reads; the platform's URL costs ten milliseconds, so it gets a stand-in for that
+ * moment. A schema with `$id` or `$ref` has the real one.
+ */
+export function loadSchemas(): void {
+  const scope = globalThis as unknown as Record<string, unknown>;
+  defineProperty(scope, 'URL', {
+    value: class {
+      readonly href = 'https://cim.invalid/schema';
+    },
+    configurable: true,
+    writable: true,
+  });
+  library = require('@cfworker/json-schema') as Library;
+  delete scope['URL'];
+}
+
 /** A check of one schema, compiled when it is first used. @throws whatever the schema's own mistakes cause, when first used */
 export function checkOf(schema: unknown): Check | undefined {
   if (schema === undefined || schema === true) return undefined;
-  let validator: Validator | undefined;
+  let validator: InstanceType<Library['Validator']> | undefined;
   return (value) => {
-    validator ??= new Validator(schema as ConstructorParameters<typeof Validator>[0], '2020-12', false);
+    validator ??= new library!.Validator(schema as never, '2020-12', false);
     const { valid, errors } = validator.validate(value);
     if (valid) return undefined;
     const issues: Issue[] = [];

@@ -1,0 +1,156 @@
+/** What a guest may ask for: every operation against its grant, garbage of every shape, floods. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Clock, Fault, Manifest, systemClock } from '@cim/contracts';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { createHostDoor, type HostPorts } from '../../src/host/host-door.ts';
+import { createRate } from '../../src/host/rate.ts';
+import { guestMayPublish, guestMaySubscribe } from '../../src/host/reserved.ts';
+import { secretReader } from '../../src/host/secrets.ts';
+import type { WorkloadKv } from '../../src/host/workload-kv.ts';
+import type { HostOperation } from '../../src/sandbox/sandbox.ts';
+
+const grants = { publish: ['orders.>'], subscribe: [], call: ['text.*'], kv: true, secrets: ['smtp'] };
+const manifestWith = (given: object) =>
+  Manifest.parse({ api: 1, name: 'probe', version: '1.0.0', kind: 'agent', capabilities: {}, grants: given });
+
+function door(given: object = grants, clock: Clock = systemClock) {
+  const done: unknown[][] = [];
+  const store = new Map<string, string>();
+  const kv: WorkloadKv = {
+    entry: async (key) => (store.has(key) ? { value: JSON.parse(store.get(key)!), revision: 1 } : undefined),
+    put: async (key, json) => {
+      store.set(key, json);
+      return 1;
+    },
+    create: async () => undefined,
+    update: async () => 2,
+    delete: async () => null,
+    keys: async () => [...store.keys()],
+  };
+  const ports: HostPorts = {
+    clock,
+    call: async (...args) => {
+      done.push(['call', ...args]);
+      return '{"ok":true}';
+    },
+    publish: async (...args) => void done.push(['publish', ...args]),
+    emit: (...args) => void done.push(['emit', ...args]),
+    secret: async (name) => `secret of ${name}`,
+    log: () => {},
+    metric: () => {},
+  };
+  const made = createHostDoor({
+    id: { instance: 'cim-a', kind: 'agent', name: 'probe', version: '1.0.0', replica: 0 },
+    manifest: manifestWith(given),
+    ports,
+    kv,
+    asset: async (path) => (path === 'a.txt' ? new TextEncoder().encode('hi') : undefined),
+  });
+  return { ask: (operation: HostOperation, ...args: unknown[]) => made.ask(operation, args, {}), done };
+}
+const code = (expected: string) => ({ code: expected });
+
+test('what is granted is done', async () => {
+  const { ask, done } = door();
+  await ask('kv.put', 'a.b', { n: 1 });
+  expect(await ask('kv.get', 'a.b')).toEqual({ n: 1 });
+  expect(await ask('kv.get', 'none')).toBeUndefined();
+  await ask('publish', 'orders.new.eu', { id: 7 });
+  expect(await ask('call', 'text.upper', 'x', { timeout: '2s' }, { budgetMs: 900 })).toEqual({ ok: true });
+  expect(done).toEqual([
+    ['publish', 'orders.new.eu', '{"id":7}'],
+    ['call', 'text.upper', '"x"', { instance: undefined, timeoutMs: 900, correlationId: undefined }],
+  ]);
+  expect(await ask('secret', 'smtp')).toBe('secret of smtp');
+  expect(Buffer.from(String(await ask('asset', 'a.txt')), 'base64').toString()).toBe('hi');
+  await ask('emit', 'invoice.accepted', { id: 1 });
+});
+
+test('what is not granted is refused by name', async () => {
+  const bare = door({});
+  await expect(bare.ask('kv.get', 'a')).rejects.toMatchObject(code('grant-refused'));
+  await expect(bare.ask('publish', 'orders.new', 1)).rejects.toMatchObject({
+    ...code('grant-refused'),
+    detail: expect.stringContaining('orders.new'),
+  });
+  await expect(bare.ask('call', 'text.upper', 1)).rejects.toMatchObject(code('grant-refused'));
+  await expect(bare.ask('secret', 'smtp')).rejects.toMatchObject(code('grant-refused'));
+  const { ask } = door();
+  await expect(ask('call', 'text.upper.more', 1)).rejects.toMatchObject(code('grant-refused'));
+  await expect(ask('emit', 'agent.deployed', 1)).rejects.toMatchObject(code('grant-refused'));
+  await expect(ask('asset', 'other.txt')).rejects.toMatchObject(code('not-found'));
+});
+
+test('reserved subjects stay reserved even when the manifest names them', async () => {
+  const { ask } = door({ ...grants, publish: ['>'] });
+  for (const subject of ['$JS.API.STREAM.DELETE.X', '_INBOX.a.b', 'cim.v1.cmd.cim-a.drain', '_INBOX_node_cim-a.x']) {
+    await expect(ask('publish', subject, 1)).rejects.toMatchObject(code('grant-refused'));
+  }
+  for (const subject of ['orders.*', 'orders..x', '', ' ', 'a b', '>']) {
+    await expect(ask('publish', subject, 1)).rejects.toMatchObject(code('invalid-input'));
+  }
+  expect(['>', '*.x', '$SYS.>', '_INBOX.>', 'cim.v1.call.>', 'cim.>'].some(guestMaySubscribe)).toBe(false);
+  expect(['orders.>', 'cim.v1.evt.cim-a.>'].every(guestMaySubscribe)).toBe(true);
+  expect(guestMayPublish('cim.v1.evt.x.y.z.w')).toBe(false);
+});
+
+test('a flood is refused, not queued, and passes with time', async () => {
+  let now = 0;
+  const clock = { ...systemClock, monotonic: () => now };
+  const { ask } = door(grants, clock);
+  let refused = 0;
+  for (let i = 0; i < 1500; i++)
+    await ask('emit', 'invoice.accepted', {}).catch((fault: Fault) => fault.code === 'rate-limited' && refused++);
+  expect(refused).toBe(500);
+  now += 1000;
+  await ask('emit', 'invoice.accepted', {});
+  const rate = createRate(clock, 10, 2);
+  expect([rate.take(), rate.take(), rate.take()]).toEqual([true, true, false]);
+});
+
+test('whatever a guest sends, the answer is a value or a Fault', async () => {
+  const { ask } = door();
+  const operations = [
+    'kv.get',
+    'kv.put',
+    'kv.update',
+    'kv.keys',
+    'publish',
+    'emit',
+    'call',
+    'secret',
+    'asset',
+    'kv.constructor',
+    '__proto__',
+  ];
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...operations), fc.array(fc.jsonValue(), { maxLength: 5 }), async (operation, args) => {
+      try {
+        await ask(operation as HostOperation, ...args);
+      } catch (error) {
+        expect(error).toBeInstanceOf(Fault);
+        expect((error as Fault).code).not.toBe('internal');
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('secrets are read at each use, by plain name only', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'cim-secrets-'));
+  try {
+    const read = secretReader(directory);
+    await expect(read('smtp')).rejects.toMatchObject(code('secret-missing'));
+    await writeFile(join(directory, 'smtp'), 'one\n');
+    expect(await read('smtp')).toBe('one');
+    await writeFile(join(directory, 'smtp'), 'two');
+    expect(await read('smtp')).toBe('two');
+    await expect(read('../smtp')).rejects.toMatchObject(code('invalid-input'));
+    await expect(secretReader(undefined)('smtp')).rejects.toMatchObject(code('secret-missing'));
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
