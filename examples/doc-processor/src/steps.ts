@@ -55,9 +55,9 @@ export const steps: Readonly<Record<StepName, StepKind>> = {
   outline: {
     text: false,
     options: { depth: whole(1, 6, 6) },
-    run: short(({ outline }, { depth }, { maxListed }) => {
-      return outline.filter(({ level }) => level <= Number(depth)).slice(0, maxListed);
-    }),
+    run: short(({ outline }, { depth }, { maxListed }) =>
+      outline.filter(({ level }) => level <= Number(depth)).slice(0, maxListed),
+    ),
   },
   statistics: { text: false, options: {}, run: ({ parsed }) => statisticsOf(parsed.blocks) },
   links: {
@@ -69,16 +69,16 @@ export const steps: Readonly<Record<StepName, StepKind>> = {
         fits: (value) => value === 'all' || kinds.includes(value as LinkKind),
       },
     },
-    run: short(({ parsed }, { kind }, { maxListed }) => {
-      return parsed.links.filter((each) => kind === 'all' || each.kind === kind).slice(0, maxListed);
-    }),
+    run: short(({ parsed }, { kind }, { maxListed }) =>
+      parsed.links.filter((each) => kind === 'all' || each.kind === kind).slice(0, maxListed),
+    ),
   },
   images: {
     text: false,
     options: {},
-    run: short(({ parsed }, _options, { maxListed }) => {
-      return parsed.images.slice(0, maxListed).map((each) => ({ ...each, kind: linkKind(each.source) }));
-    }),
+    run: short(({ parsed }, _options, { maxListed }) =>
+      parsed.images.slice(0, maxListed).map((each) => ({ ...each, kind: linkKind(each.source) })),
+    ),
   },
   code: {
     text: false,
@@ -91,9 +91,7 @@ export const steps: Readonly<Record<StepName, StepKind>> = {
   language: {
     text: false,
     options: {},
-    run: short(({ language }) => {
-      return language;
-    }),
+    run: short(({ language }) => language),
   },
   'key-phrases': {
     text: false,
@@ -103,16 +101,12 @@ export const steps: Readonly<Record<StepName, StepKind>> = {
   'front-matter': {
     text: false,
     options: {},
-    run: short(({ frontMatter }) => {
-      return frontMatter ?? null;
-    }),
+    run: short(({ frontMatter }) => frontMatter ?? null),
   },
   text: {
     text: true,
     options: {},
-    run: short(({ parsed }) => {
-      return { text: parsed.blocks.map(({ text }) => text).join('\n\n') };
-    }),
+    run: short(({ parsed }) => ({ text: parsed.blocks.map(({ text }) => text).join('\n\n') })),
   },
   section: {
     text: true,
@@ -122,16 +116,12 @@ export const steps: Readonly<Record<StepName, StepKind>> = {
         fits: (value) => typeof value === 'string' && value !== '',
       },
     },
-    run: short((source, { anchor }, _limits, path) => {
-      return sectionOf(source, String(anchor), path);
-    }),
+    run: short((source, { anchor }, _limits, path) => sectionOf(source, String(anchor), path)),
   },
   summary: {
     text: true,
     options: { sentences: whole(1, 20, 3) },
-    run: short(({ parsed, language }, { sentences }) => {
-      return summaryOf(parsed.blocks, language.code, Number(sentences));
-    }),
+    run: short(({ parsed, language }, { sentences }) => summaryOf(parsed.blocks, language.code, Number(sentences))),
   },
 };
 

@@ -50,10 +50,7 @@ async function main(): Promise<void> {
     random: Math.random,
     log,
     environment: process.env,
-    fatal: (error) => {
-      log.error({ error: String(error) }, 'the node-agent cannot go on');
-      process.exit(1);
-    },
+    nodeVersion: process.versions.node,
   });
   process.stdout.write(`${JSON.stringify({ ready: true, url: node.url, pid: process.pid, instance: config.instance.id })}\n`);
   closeWithGrace({ delay: node.stopDeadlineMs + 2_000 }, async ({ signal, err }) => {

@@ -34,16 +34,16 @@ import { createConditions } from './conditions.ts';
 import { takeFromHub } from './desired/from-hub.ts';
 import { createDesiredStore } from './desired/store.ts';
 import { domainHealth } from './domains.ts';
-import { createHostDoors } from './host/doors.ts';
-import { createHostPorts } from './host/ports.ts';
 import { secretReader } from './host/secrets.ts';
 import { createHttpServer } from './http/server.ts';
 import { createBundleFetch } from './hub/bundle-fetch.ts';
 import { createCallServer } from './hub/calls.ts';
 import { serveCommands } from './hub/commands.ts';
 import { createDesiredSource } from './hub/desired-source.ts';
+import { createHostDoors } from './hub/doors.ts';
 import { createEvents } from './hub/events.ts';
 import { createForwarder } from './hub/forwarder.ts';
+import { createHostPorts } from './hub/guest-ports.ts';
 import { createHeartbeat } from './hub/heartbeat.ts';
 import { createLeaf } from './hub/leaf.ts';
 import { watchLeaf } from './hub/leaf-watch.ts';
@@ -66,9 +66,9 @@ export interface NodeOptions {
   readonly random: () => number;
   readonly log: Logger;
   /** For systemd's notify socket; nothing else is read. */
+  /** Version of Node that runs us. */
+  readonly nodeVersion: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Told when the node cannot go on; the entry ends the process. */
-  readonly fatal: (error: unknown) => void;
 }
 
 export interface RunningNode {
@@ -78,7 +78,7 @@ export interface RunningNode {
   stop(): Promise<void>;
 }
 
-export async function startNode({ config, clock, random, log, environment }: NodeOptions): Promise<RunningNode> {
+export async function startNode({ config, clock, random, log, environment, nodeVersion }: NodeOptions): Promise<RunningNode> {
   const instance = config.instance.id;
   const { hubDomain } = config.nats;
   const inbox = inboxPrefix('node', instance);
@@ -93,7 +93,7 @@ export async function startNode({ config, clock, random, log, environment }: Nod
   const leaf = createLeaf({ clock, log: log.child({ part: 'leaf' }), config: config.nats, instance });
   const machine = await machineReader(config.stateDirectory, () => ({
     'node-agent': version,
-    node: process.versions.node,
+    node: nodeVersion,
     ...(leaf.current()?.info?.version === undefined ? {} : { 'nats-server': leaf.current()!.info!.version }),
   }));
   const facts = machine.read();

@@ -6,6 +6,7 @@
  */
 import {
   type BundleStatement,
+  bundleLimits,
   claimedStatement,
   digestOf,
   type Envelope,
@@ -116,6 +117,7 @@ export const badBundles = {
   'twice-the-same': ['bundle-malformed'],
   'foreign-manifest': ['bundle-malformed', 'digest-mismatch', 'signature-invalid'],
   'unknown-manifest-key': ['bundle-malformed'],
+  oversize: ['bundle-malformed', 'too-large'],
 } as const;
 export type BadKind = keyof typeof badBundles;
 export const badKinds = Object.keys(badBundles) as BadKind[];
@@ -177,7 +179,17 @@ export async function badBundle(kind: BadKind, good?: TestBundle): Promise<TestB
       const other = { ...manifest, privileged: true };
       return again([{ name: 'manifest.json', text: JSON.stringify(other) }, entry]);
     }
+    case 'oversize': {
+      const text = manifestText.padEnd(bundleLimits.manifestBytes + 1, ' ');
+      return again([{ name: 'manifest.json', text }, entry]);
+    }
   }
+}
+
+/** A good bundle that was signed before `newer`: to be refused where that one has run. */
+export function olderThan(newer: TestBundle): TestBundle {
+  if (newer.statement.sequence < 2) throw new RangeError('nothing is older than sequence 1');
+  return signed(newer.bytes, newer.manifest, newer.signer, newer.statement.sequence - 1);
 }
 
 /** A good bundle of at least `size` bytes, of bytes that do not compress: for limits and slow links. */

@@ -6,6 +6,7 @@ export {
   badKinds,
   echoEntry,
   largeBundle,
+  olderThan,
   signed,
   type TestBundle,
   type TestBundleOptions,

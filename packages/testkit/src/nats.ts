@@ -27,7 +27,9 @@ export interface TestNats extends AsyncDisposable {
 }
 
 /** One nats-server with JetStream. Without users everyone on loopback may do everything. */
-export async function natsServer(options: { readonly domain?: string; readonly users?: readonly NatsUser[] } = {}): Promise<TestNats> {
+export async function natsServer(
+  options: { readonly domain?: string; readonly users?: readonly NatsUser[] } = {},
+): Promise<TestNats> {
   await using parts = new AsyncDisposableStack();
   const directory = parts.use(temporaryDirectory('cim-nats')).path;
   const server = parts.use(

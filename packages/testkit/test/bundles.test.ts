@@ -1,7 +1,17 @@
 /** Each bad bundle is refused by the checks of contracts for what is wrong with it, and the good one passes all of them. */
 import { digestOf, Fault, manifestDigest, readBundle, verifyStatement } from '@cim/contracts';
 import { describe, expect, test } from 'vitest';
-import { badBundle, badBundles, badKinds, largeBundle, type TestBundle, testBundle, testPublisher, trusted } from '../src/index.ts';
+import {
+  badBundle,
+  badBundles,
+  badKinds,
+  largeBundle,
+  olderThan,
+  type TestBundle,
+  testBundle,
+  testPublisher,
+  trusted,
+} from '../src/index.ts';
 
 /** Every check a node makes, in a node's order. */
 async function verify(bundle: TestBundle): Promise<void> {
@@ -42,6 +52,14 @@ describe('a bad bundle is refused', () => {
     expect(fault).toBeInstanceOf(Fault);
     expect(badBundles[kind]).toContain(fault!.code);
   });
+});
+
+test('an older one is good in itself and has the lower sequence', async () => {
+  const newer = await testBundle({ sequence: 7 });
+  const older = olderThan(newer);
+  await verify(older);
+  expect(older.statement.sequence).toBe(6);
+  expect(() => olderThan(olderThan(olderThan(olderThan(olderThan(olderThan(olderThan(newer)))))))).toThrow(RangeError);
 });
 
 test('a large one has the size asked for', async () => {

@@ -145,7 +145,16 @@ describe('calls', () => {
 
   test('are not stolen: a node hears nothing that is addressed to another', async () => {
     const heard: string[] = [];
-    const foreign = ['cim.v1.at.cim-b.>', 'cim.v1.cmd.cim-b.>', 'cim.v1.evt.cim-b.>', '_INBOX.>', '_INBOX_HUB.>', '$KV.>', '$O.>', '>'];
+    const foreign = [
+      'cim.v1.at.cim-b.>',
+      'cim.v1.cmd.cim-b.>',
+      'cim.v1.evt.cim-b.>',
+      '_INBOX.>',
+      '_INBOX_HUB.>',
+      '$KV.>',
+      '$O.>',
+      '>',
+    ];
     // What the leaf itself says is heard on the leaf: the answer to the probe.
     const note = (message: Msg) => message.string() === 'own answer' || heard.push(message.subject);
     const listener = await world.leaves[0]!.asAgent();
@@ -212,4 +221,3 @@ test('a link that is cut leaves the leaf whole, and comes back by itself when he
   const kv = await kvThroughLeaf(a, topology.nodes.name);
   await waitFor(() => kv.put('cim-a', '{"again":1}'), 10_000, 'the status to be written again');
 });
-

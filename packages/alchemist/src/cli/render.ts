@@ -148,7 +148,7 @@ export function createRender(io: Io, json: boolean) {
 
 /** R3: what others wrote must not move the cursor or change the title of a terminal. */
 export function clean(text: string): string {
-  return text.replace(/[^\P{Cc}\t\n]/gu, "\ufffd");
+  return text.replace(/[^\P{Cc}\t\n]/gu, '\ufffd');
 }
 
 const percent = (share: number) => `${Math.floor(share * 100)}%`.padStart(4);

@@ -24,7 +24,16 @@ import { z } from 'zod';
 import type { HostDoor, HostOperation, ReplicaId } from '../sandbox/sandbox.ts';
 import { createRate } from './rate.ts';
 import { guestMayPublish } from './reserved.ts';
-import type { WorkloadKv } from './workload-kv.ts';
+
+/** A workload's own memory. Values go in as JSON text; a lost race is `undefined`. */
+export interface WorkloadKv {
+  entry(key: string): Promise<{ readonly value: unknown; readonly revision: number } | undefined>;
+  put(key: string, json: string): Promise<number>;
+  create(key: string, json: string): Promise<number | undefined>;
+  update(key: string, json: string, revision: number): Promise<number | undefined>;
+  delete(key: string): Promise<null>;
+  keys(prefix: string): Promise<string[]>;
+}
 
 /** What the door needs of the rest of the node. */
 export interface HostPorts {

@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { type Clock, Fault, Manifest, systemClock } from '@cim/contracts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createHostDoor, type HostPorts } from '../../src/host/host-door.ts';
+import { createHostDoor, type HostPorts, type WorkloadKv } from '../../src/host/host-door.ts';
 import { createRate } from '../../src/host/rate.ts';
 import { guestMayPublish, guestMaySubscribe } from '../../src/host/reserved.ts';
 import { secretReader } from '../../src/host/secrets.ts';
-import type { WorkloadKv } from '../../src/host/workload-kv.ts';
 import type { HostOperation } from '../../src/sandbox/sandbox.ts';
 
 const grants = { publish: ['orders.>'], subscribe: [], call: ['text.*'], kv: true, secrets: ['smtp'] };

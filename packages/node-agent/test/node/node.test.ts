@@ -40,9 +40,7 @@ async function boot(): Promise<RunningNode> {
     random: Math.random,
     log: silentLogger,
     environment: {},
-    fatal: (error) => {
-      throw error;
-    },
+    nodeVersion: process.versions.node,
   });
   return node;
 }

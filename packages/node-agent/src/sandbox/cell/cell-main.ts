@@ -11,13 +11,13 @@ import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { FrameReader } from '../frames.ts';
 import { decodeToCell, encodeFromCell, type FromCell, OUT, PROTOCOL, TO_CELL_LIMIT, type ToCell } from '../protocol.ts';
-import { Guest } from './guest.ts';
+import { compilePrelude, Guest } from './guest.ts';
 
 const SOCKET = 3;
 /** Unhandled rejections told between two pings, so that a flood of them is not a flood of lines. */
 const LOGS = 16;
 
-const prelude = readFileSync(new URL('../prelude.js', import.meta.url), 'utf8');
+const prelude = compilePrelude(readFileSync(new URL('../prelude.js', import.meta.url), 'utf8'));
 const socket = new Socket({ fd: SOCKET, readable: true, writable: true });
 const reader = new FrameReader(TO_CELL_LIMIT);
 const guests = new Map<number, Guest>();

@@ -18,6 +18,7 @@ const STRIKES = 3;
 const TIMED_OUT = 'Script execution timed out.';
 /** The entry's name in stacks. */
 export const ENTRY_NAME = 'entry.js';
+const PRELUDE_NAME = 'prelude.js';
 const LONGEST_ENTROPY = 65_536;
 /** Strings from this length on are boxed: bare ones are held outside of what the garbage collector feels. */
 const BOX = 1024;
@@ -28,6 +29,21 @@ const messageOf = (error: unknown): string => {
   const message = error instanceof Error ? error.message : error;
   return typeof message === 'string' ? message.slice(0, 2000) : 'no message';
 };
+
+/** The prelude with its compiled form: reading it anew for every isolate would be most of what an isolate costs. */
+export interface Prelude {
+  readonly source: string;
+  /** Made here, by this process, of our own source: code that came from elsewhere is never taken compiled. */
+  readonly compiled: ivm.ExternalCopy<ArrayBuffer> | undefined;
+}
+
+export function compilePrelude(source: string): Prelude {
+  const isolate = new ivm.Isolate({ memoryLimit: 32 });
+  const script = isolate.compileScriptSync(source, { filename: PRELUDE_NAME, produceCachedData: true });
+  const compiled = (script as { readonly cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
+  isolate.dispose();
+  return { source, compiled };
+}
 
 /** What a guest reports to its cell. */
 export interface GuestPorts {
@@ -79,11 +95,13 @@ export class Guest {
   }
 
   /** Runs the prelude and the entry and reads its default export. @returns what was wrong, or undefined */
-  load(prelude: string, entry: string): GuestFault | undefined {
+  load(prelude: Prelude, entry: string): GuestFault | undefined {
     const { turnMs } = this.#opening;
     try {
       const context = this.#isolate.createContextSync();
-      context.evalSync(prelude, { filename: 'prelude.js' });
+      const { source, compiled } = prelude;
+      const cached = compiled === undefined ? {} : { cachedData: compiled };
+      this.#isolate.compileScriptSync(source, { filename: PRELUDE_NAME, ...cached }).runSync(context);
       const boot: ivm.Reference<any> = context.global.getSync('cimBoot', { reference: true });
       const entropy = new ivm.Callback((bytes: number) => randomBytes(Math.min(bytes, LONGEST_ENTROPY)).toString('latin1'));
       const nudge = new ivm.Callback(() => {

@@ -5,15 +5,7 @@
 import { Fault } from '@cim/contracts';
 import type { KV } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
-
-export interface WorkloadKv {
-  entry(key: string): Promise<{ readonly value: unknown; readonly revision: number } | undefined>;
-  put(key: string, json: string): Promise<number>;
-  create(key: string, json: string): Promise<number | undefined>;
-  update(key: string, json: string, revision: number): Promise<number | undefined>;
-  delete(key: string): Promise<null>;
-  keys(prefix: string): Promise<string[]>;
-}
+import type { WorkloadKv } from '../host/host-door.ts';
 
 export interface WorkloadKvDeps {
   readonly ready: () => Promise<NatsConnection>;

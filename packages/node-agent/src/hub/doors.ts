@@ -3,10 +3,10 @@
  */
 import type { Limits, Manifest } from '@cim/contracts';
 import type { VerifiedBundle } from '../bundle/verified.ts';
-import type { Leaf } from '../hub/leaf.ts';
-import { openWorkloadBucket } from '../hub/leaf-streams.ts';
+import { createHostDoor, type HostPorts } from '../host/host-door.ts';
 import type { HostDoor, ReplicaId } from '../sandbox/sandbox.ts';
-import { createHostDoor, type HostPorts } from './host-door.ts';
+import type { Leaf } from './leaf.ts';
+import { openWorkloadBucket } from './leaf-streams.ts';
 import { createWorkloadKv } from './workload-kv.ts';
 
 export interface HostDoors {

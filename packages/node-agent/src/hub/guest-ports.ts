@@ -14,12 +14,12 @@ import {
 } from '@cim/contracts';
 import { publish, send } from '@cim/contracts/bus';
 import { headers } from '@nats-io/transport-node';
-import type { Events } from '../hub/events.ts';
-import type { Leaf } from '../hub/leaf.ts';
+import type { HostPorts } from '../host/host-door.ts';
+import { createRate, type Rate } from '../host/rate.ts';
 import type { Metrics } from '../metrics.ts';
 import type { CallRequest, ReplicaId } from '../sandbox/sandbox.ts';
-import type { HostPorts } from './host-door.ts';
-import { createRate, type Rate } from './rate.ts';
+import type { Events } from './events.ts';
+import type { Leaf } from './leaf.ts';
 
 export interface HostPortsDeps {
   readonly clock: Clock;
