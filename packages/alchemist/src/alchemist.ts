@@ -6,9 +6,9 @@
  * O2. Every failure is a Fault of the error table; its advice says what to do.
  * O3. After `close` nothing of it keeps the process alive.
  */
-import { DEFAULT_CALL_MS, Fault, LONGEST_CALL_MS, type LogLine, type NodeStatus, type Signer } from '@cim/contracts';
+import { DEFAULT_CALL_MS, Fault, LONGEST_CALL_MS, type NodeStatus, type Signer } from '@cim/contracts';
 import { type Bundle, bundle, type SignedBundle, sign } from './bundle/bundle.ts';
-import type { Connection, LogFilter } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { type DebugOptions, type DebugReport, debugDeployment } from './debug.ts';
 import { type CustomService, settingsAsText, type WorkflowAgent } from './definitions.ts';
 import type { Look } from './deploy/converge.ts';
@@ -31,7 +31,7 @@ import type {
 import { type ConnectOptions, type Profile, resolveProfile, tokenOf, wrong } from './profile.ts';
 import type { CatalogItem, NodeView, Published, SequencedEvent, WorkloadView } from './registry/answers.ts';
 import { type RegistryClient, registryClient } from './registry/client.ts';
-import { checkPatterns, type EventQuery, matches } from './registry/event-query.ts';
+import { checkPatterns, type EventQuery } from './registry/event-query.ts';
 import { type Surroundings, surroundings } from './surroundings.ts';
 
 const DEPLOY_MS = 60_000;
@@ -214,11 +214,17 @@ export class Alchemist {
     return this.watch({ ...rest, ...handlers });
   }
 
-  /** Events of the past, oldest first. */
+  /** Events of the past, oldest first: the newest `limit`, or with `since` those right after it. */
   async events(query: EventQuery = {}): Promise<SequencedEvent[]> {
-    const { patterns = [] } = query;
+    const { patterns = [], ...rest } = query;
     checkPatterns(patterns);
-    return (await this.registry.events(query)).filter(({ event }) => matches(event, patterns));
+    if (patterns.length < 2) return this.registry.events(query);
+    // The registry takes one pattern at a time; an event may fit several.
+    const answers = await Promise.all(patterns.map((pattern) => this.registry.events({ ...rest, patterns: [pattern] })));
+    const found = new Map(answers.flat().map((one) => [one.sequence, one]));
+    const all = [...found.values()].sort((a, b) => a.sequence - b.sequence);
+    if (query.limit === undefined) return all;
+    return query.since === undefined ? all.slice(-query.limit) : all.slice(0, query.limit);
   }
 
   nodes(): Promise<NodeView[]> {
@@ -248,9 +254,7 @@ export class Alchemist {
   /** Log lines as they are said, until `stop`. Lines are live and not kept. */
   async logs({ onLine, onEnd, ...filter }: LogsOptions): Promise<LogWatch> {
     const nats = await this.connection();
-    const unsubscribe = nats.logs(lowerBound(filter), (line) => {
-      if (!filter.level || LEVELS.indexOf(line.level) >= LEVELS.indexOf(filter.level)) onLine(line);
-    });
+    const unsubscribe = nats.logs(filter, onLine);
     await nats.flush();
     void nats.closed().then((error) => onEnd?.(error === undefined ? undefined : Fault.of(error, error.message)));
     const watch = {
@@ -290,11 +294,6 @@ export class Alchemist {
     };
   }
 }
-
-const LEVELS: readonly LogLine['level'][] = ['debug', 'info', 'warn', 'error'];
-
-/** One level is one subject; "this and worse" needs all of them. */
-const lowerBound = ({ level, ...rest }: LogFilter): LogFilter => (level === 'error' ? { ...rest, level } : rest);
 
 function course({ wait = true, timeout, retryConflicts = 0, signal, onStep }: DeployDefaults): Course {
   const timeoutMs = timeout === undefined ? DEPLOY_MS : Duration.from(timeout, 'timeout').milliseconds;

@@ -34,6 +34,7 @@ import {
 import { type NatsAddress, readSecret } from './profile.ts';
 
 const CONNECT_MS = 5_000;
+const LEVELS: readonly LogLine['level'][] = ['debug', 'info', 'warn', 'error'];
 
 export interface CallRequest {
   readonly capability: string;
@@ -115,15 +116,21 @@ export async function openConnection(address: NatsAddress) {
       return { domain: info.domain ?? '', streams: info.streams ?? 0 };
     },
 
-    /** Log lines as they are said. @returns ends the listening */
-    logs({ instance, workload, level }: LogFilter, onLine: (line: LogLine) => void): () => void {
-      const pattern = patternOf('log', {
-        ...(instance === undefined ? {} : { instance }),
-        ...(workload === undefined ? {} : { workload }),
-        ...(level === undefined ? {} : { level }),
+    /** Log lines as they are said, of this level and worse. @returns ends the listening */
+    logs({ instance, workload, level = 'debug' }: LogFilter, onLine: (line: LogLine) => void): () => void {
+      // A level is a token of the subject: all of them is one subscription, some of them are one each.
+      const wanted = LEVELS.slice(LEVELS.indexOf(level));
+      const subscriptions = (level === 'debug' ? [undefined] : wanted).map((one) => {
+        const pattern = patternOf('log', {
+          ...(instance === undefined ? {} : { instance }),
+          ...(workload === undefined ? {} : { workload }),
+          ...(one === undefined ? {} : { level: one }),
+        });
+        return listen(nc, 'log', pattern, onLine);
       });
-      const subscription = listen(nc, 'log', pattern, onLine);
-      return () => subscription.unsubscribe();
+      return () => {
+        for (const subscription of subscriptions) subscription.unsubscribe();
+      };
     },
 
     /** Resolves when everything sent so far has reached the server: a subscription made before is then in place. */

@@ -99,7 +99,7 @@ export function judged(view: WorkloadView | undefined, kind: string, name: strin
   };
 }
 
-export function reportText(title: string, results: readonly CheckResult[]): string {
+function reportText(title: string, results: readonly CheckResult[]): string {
   const lines = results.flatMap(({ check, result, evidence, fix }) => [
     `${result.padEnd(4)}  ${check}: ${evidence}`,
     ...(fix === undefined || result === 'pass' ? [] : [`      -> ${fix}`]),

@@ -72,7 +72,7 @@ export function configDirectory({ env, home }: Surroundings): string {
 }
 
 /** Path of the profile file that applies, or undefined. @throws Fault when one is named and absent */
-export function findProfile(around: Surroundings, named?: string): string | undefined {
+function findProfile(around: Surroundings, named?: string): string | undefined {
   const wanted = named ?? around.env['CIM_PROFILE'];
   if (wanted !== undefined && wanted !== '') {
     const path = resolve(around.cwd, wanted);

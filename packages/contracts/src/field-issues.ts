@@ -83,8 +83,9 @@ function expectation(issue: Issue): string {
 }
 
 function amount(origin: string, limit: number | bigint, bound: string): string {
-  if (origin === 'string') return `${bound} ${limit} characters`;
-  if (origin === 'array' || origin === 'set') return `${bound} ${limit} entries`;
+  const one = Number(limit) === 1;
+  if (origin === 'string') return `${bound} ${limit} ${one ? 'character' : 'characters'}`;
+  if (origin === 'array' || origin === 'set') return `${bound} ${limit} ${one ? 'entry' : 'entries'}`;
   return `${bound} ${limit}`;
 }
 

@@ -47,9 +47,10 @@ const HELD = 10_000;
 export function createAudit({ clock, random, log, append }: AuditDeps): Audit {
   const waiting: { readonly subject: string; readonly event: CimEvent }[] = [];
   const stopping = new AbortController();
-  let sending: Promise<void> | undefined;
+  let sending = false;
 
   const send = async () => {
+    sending = true;
     for (let failures = 0; waiting.length > 0 && !stopping.signal.aborted; ) {
       const first = waiting[0]!;
       try {
@@ -57,12 +58,13 @@ export function createAudit({ clock, random, log, append }: AuditDeps): Audit {
         waiting.shift();
         failures = 0;
       } catch (error) {
-        if (failures === 0) log.warn({ error: String(error), waiting: waiting.length }, 'an event could not be kept yet, trying on');
+        if (failures === 0)
+          log.warn({ error: String(error), waiting: waiting.length }, 'an event could not be kept yet, trying on');
         const delay = backoffDelay({ base: 200, cap: 5_000, factor: 2 }, failures++, random());
         await clock.sleep(delay, stopping.signal).catch(() => {});
       }
     }
-    sending = undefined;
+    sending = false;
   };
 
   return {
@@ -82,7 +84,7 @@ export function createAudit({ clock, random, log, append }: AuditDeps): Audit {
       const entry = { subject: subjectOf('eventForward', { instance: 'hub', entity, id, event: name }), event };
       if (waiting.length >= HELD) return log.error({ event }, 'too many events wait for the hub; this one is in the log alone');
       waiting.push(entry);
-      sending ??= send();
+      if (!sending) void send();
       await waitUntil(clock, PATIENCE_MS, () => !waiting.includes(entry), 2);
     },
     waiting: () => waiting.length,

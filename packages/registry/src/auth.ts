@@ -9,7 +9,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
-import { type Clock, decodeJson, Fault, type Logger, type Role, type TokenEntry, TokenFile, type Timer } from '@cim/contracts';
+import { type Clock, decodeJson, Fault, type Logger, type Role, type Timer, type TokenEntry, TokenFile } from '@cim/contracts';
 
 /** A known caller: the name goes into audit and events. */
 export interface Caller {
@@ -55,7 +55,8 @@ export function createTokenBook({ clock, log, file }: TokenBookDeps): TokenBook 
       log.info({ tokens: entries.size }, 'read the token file');
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      if (message !== trouble) log.error({ file, error: message }, 'the token file cannot be used; the last good one stays in force');
+      if (message !== trouble)
+        log.error({ file, error: message }, 'the token file cannot be used; the last good one stays in force');
       trouble = message;
       // Looked at again even if it does not change: a disk may come back.
       seen = '';
@@ -120,7 +121,9 @@ export function demand(caller: Caller | undefined, need: Need, tokenGiven: boole
   if (!caller) {
     throw new Fault(
       'unauthenticated',
-      tokenGiven ? 'the token is not known here or has expired' : 'expected the header "Authorization: Bearer <token>", found none',
+      tokenGiven
+        ? 'the token is not known here or has expired'
+        : 'expected the header "Authorization: Bearer <token>", found none',
     );
   }
   if (!allows(caller.roles, need)) {

@@ -182,7 +182,10 @@ export function pickVersion({ name, versions, channels }: CatalogItem, ref: stri
   if (ref === undefined) {
     const release = versions.find(({ version }) => prerelease(version) === null);
     if (release) return release.version;
-    throw new Fault('not-found', `${name} has neither a channel "stable" nor a release: name a version, e.g. ${versions[0]?.version}`);
+    throw new Fault(
+      'not-found',
+      `${name} has neither a channel "stable" nor a release: name a version, e.g. ${versions[0]?.version}`,
+    );
   }
   const range = validRange(ref);
   if (range === null) {

@@ -56,6 +56,8 @@ function natsPaths({ url, user, credentialsFile, passwordFile, tls }: NatsClient
     ...(passwordFile === undefined ? {} : { passwordFile: at(passwordFile) }),
     ...(tls === undefined
       ? {}
-      : { tls: Object.fromEntries(Object.entries(tls).map(([key, path]) => [key, path && at(path)])) as NonNullable<typeof tls> }),
+      : {
+          tls: Object.fromEntries(Object.entries(tls).map(([key, path]) => [key, path && at(path)])) as NonNullable<typeof tls>,
+        }),
   } satisfies NatsClientConfig;
 }

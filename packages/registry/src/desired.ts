@@ -79,7 +79,10 @@ export function createDesired(deps: DesiredDeps): DesiredStore {
   const conflict = (key: string, expected: Expected, found: number | undefined) => {
     deps.counted('conflict');
     const was = 'absent' in expected ? 'no document' : `revision ${expected.revision}`;
-    return new Fault('revision-conflict', `${key}: expected ${was}, found ${found === undefined ? 'none' : `revision ${found}`}`);
+    return new Fault(
+      'revision-conflict',
+      `${key}: expected ${was}, found ${found === undefined ? 'none' : `revision ${found}`}`,
+    );
   };
 
   return {

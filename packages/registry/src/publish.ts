@@ -123,8 +123,7 @@ export function createPublish(deps: PublishDeps): Publish {
 
   return async (upload) => {
     const published = await lanes(() => store(upload));
-    if (upload.channel !== undefined)
-      await catalog.setChannel(published.name, upload.channel, published.version, upload.actor);
+    if (upload.channel !== undefined) await catalog.setChannel(published.name, upload.channel, published.version, upload.actor);
     return published;
   };
 }

@@ -22,12 +22,9 @@ import {
 } from '@cim/contracts';
 import type { DurationLike } from '../duration.ts';
 import type { Surroundings } from '../surroundings.ts';
+import type { ManifestOverrides } from './manifest.ts';
 
-export interface BundleOptions {
-  /** Overrides of what the definition and package.json say. */
-  readonly name?: string;
-  readonly version?: string;
-  readonly description?: string;
+export interface BundleOptions extends ManifestOverrides {
   /** Longest run of the entry file while its definition is read. Default 10s. */
   readonly timeout?: DurationLike;
   /** Leaves the source map out. */
@@ -93,7 +90,7 @@ export async function openBundle(
 }
 
 /** What a publisher says of a bundle. @param sequence grows with every signing; milliseconds since 1970 do */
-export function statementOf(bundle: Bundle, sequence: number): BundleStatement {
+function statementOf(bundle: Bundle, sequence: number): BundleStatement {
   const { name, version, kind } = bundle.manifest;
   const { digest, size } = bundle;
   return { name, version, kind, digest, size, manifestDigest: manifestDigest(bundle.manifest), sequence };

@@ -20,7 +20,7 @@ export interface Built {
 }
 
 /** What guest code finds around itself, for the sentence in errors. */
-export const ISOLATE_OFFERS =
+const ISOLATE_OFFERS =
   'the language itself, console, setTimeout, setInterval, queueMicrotask, TextEncoder, TextDecoder, URL, atob, btoa, ' +
   'structuredClone and crypto.randomUUID; everything else goes through ctx (log, kv, call, publish, emit, secrets, assets)';
 

@@ -2,7 +2,6 @@
  * What the registry answers, decoded where it enters. Loose: a newer registry may say more than this asks for.
  */
 import {
-  CatalogEntry,
   CimEvent,
   DesiredRecord,
   Digest,
@@ -46,7 +45,7 @@ export type StoredDesired = z.infer<typeof StoredDesired>;
 export const DesiredList = z.object({ desired: z.array(StoredDesired) });
 
 /** `unknown`: its heartbeat is gone, so nobody can say; never taken for dead. */
-export const Presence = z.enum(['online', 'unknown']);
+const Presence = z.enum(['online', 'unknown']);
 
 export const NodeView = z.object({
   instance: InstanceId,
@@ -85,5 +84,3 @@ export const EventList = z.object({ events: z.array(SequencedEvent) });
 
 export const WhoAmI = z.object({ name: z.string(), roles: z.array(z.string()) });
 export type WhoAmI = z.infer<typeof WhoAmI>;
-
-export { CatalogEntry };

@@ -91,10 +91,8 @@ interface Growth {
   readonly edition: SeenEdition;
   readonly taken: ReadonlySet<number>;
   readonly missing: number;
-  /** What the replicas of this workload's other editions hold; undefined outside a replacement. */
-  readonly others: Capacity | undefined;
-  /** True when all that is missing must fit at once. */
-  readonly whole: boolean;
+  /** True for the wanted edition, false for the serving one that is kept up meanwhile. */
+  readonly target: boolean;
 }
 
 const NOTHING: Demand = { memoryBytes: 0, milliCpu: 0 };
@@ -121,7 +119,7 @@ export function plan(
       if (workload) steps.push(...removal(workload, now, wait));
     } else steps.push(...settle(wanted, workload ?? absent(wanted.key), now, wait, growths));
   }
-  steps.push(...grow(growths, observed, capacity, policy, now, wait));
+  steps.push(...grow(growths, observed, steps, capacity, policy, now, wait));
   if (wake < Number.POSITIVE_INFINITY) steps.push({ kind: 'wait', until: wake });
   return steps;
 }
@@ -130,7 +128,7 @@ const absent = (key: string): Seen => ({ key, serving: undefined, editions: [], 
 
 function removal(workload: Seen, now: number, wait: (until: number) => void): Step[] {
   if (workload.replicas.length === 0) return [{ kind: 'remove', key: workload.key }];
-  return workload.replicas.flatMap((replica) => end(workload.key, replica, now, wait));
+  return [...workload.replicas].sort(keepFirst).flatMap((replica) => end(workload.key, replica, now, wait));
 }
 
 /** Ends a replica as gently as its phase allows. */
@@ -171,8 +169,10 @@ function settle(wanted: Wanted, workload: Seen, now: number, wait: (until: numbe
 
   let serving = workload.serving;
   if (serving?.edition !== target) {
-    // Where nothing answers now, one ready replica is better than waiting for all of them.
-    const enough = serving !== undefined && ready(serving.edition) > 0 ? wanted.replicas : Math.min(1, wanted.replicas);
+    // Where nothing answers that will stay, one ready replica is better than waiting for all of them.
+    const answers =
+      serving !== undefined && serving.replicas > 0 && ready(serving.edition) > 0 && verdict(serving.edition) !== 'quarantined';
+    const enough = answers ? wanted.replicas : Math.min(1, wanted.replicas);
     if (ready(target) >= enough && verdict(target) === undefined) serving = { edition: target, replicas: wanted.replicas };
   } else if (serving.replicas !== wanted.replicas) serving = { edition: target, replicas: wanted.replicas };
   if (serving !== undefined && serving !== workload.serving)
@@ -199,16 +199,8 @@ function settle(wanted: Wanted, workload: Seen, now: number, wait: (until: numbe
   for (const edition of [...wish.keys()].reverse()) {
     const missing = rest.get(edition)!;
     if (missing === 0) continue;
-    const own = workload.replicas.filter((r) => r.edition === edition);
-    const others = workload.replicas.filter((r) => r.edition !== edition);
-    growths.push({
-      key,
-      edition: editionOf(edition),
-      taken: new Set(own.map((r) => r.index)),
-      missing,
-      others: others.length > 0 ? sum(others) : undefined,
-      whole: edition === target && others.length > 0,
-    });
+    const taken = new Set(workload.replicas.flatMap((r) => (r.edition === edition ? [r.index] : [])));
+    growths.push({ key, edition: editionOf(edition), taken, missing, target: edition === target });
   }
   return steps;
 }
@@ -229,42 +221,52 @@ function sum(replicas: readonly SeenReplica[]): Capacity {
   return { memoryBytes, milliCpu, replicas: replicas.length };
 }
 
-/** Fetches and starts, as far as slots and room allow (P4, P5). */
+/** Fetches and starts, as far as slots and room allow (P4, P5). @param settled the steps that come before */
 function grow(
   growths: readonly Growth[],
   observed: readonly Seen[],
+  settled: readonly Step[],
   capacity: Capacity,
   policy: PlanPolicy,
   now: number,
   wait: (until: number) => void,
 ): Step[] {
   const steps: Step[] = [];
+  const slots = freeSlots(observed, settled, policy);
+  /** What each workload's editions hold, by `<key> <edition>` and by key. */
+  const held = new Map<string, Capacity>();
+  const hold = (name: string, demand: Demand) => held.set(name, plus(held.get(name) ?? NO_ROOM, demand));
+  for (const { key, replicas } of observed) {
+    for (const { edition, demand } of replicas) {
+      hold(key, demand);
+      hold(`${key} ${edition}`, demand);
+    }
+  }
   let used = sum(observed.flatMap((workload) => workload.replicas));
-  let starting = observed.reduce((n, { replicas }) => n + replicas.filter((r) => r.phase === 'starting').length, 0);
-  let fetching = observed.reduce((n, { editions }) => n + editions.filter((e) => e.bundle === 'fetching').length, 0);
   const beyond = scaled(capacity, 1 + policy.surge);
 
-  for (const { key, edition, taken, missing, others, whole } of [...growths].sort(
+  for (const { key, edition, taken, missing, target } of [...growths].sort(
     (a, b) => a.edition.failures - b.edition.failures || byKey(a, b),
   )) {
-    const { hold, demand } = edition;
-    if (hold.kind === 'given-up') continue;
-    if (hold.kind === 'until' && now < hold.at) {
-      wait(hold.at);
+    if (edition.hold.kind === 'given-up') continue;
+    if (edition.hold.kind === 'until' && now < edition.hold.at) {
+      wait(edition.hold.at);
       continue;
     }
-    if (edition.bundle === 'absent' && fetching < policy.maxFetching) {
+    if (edition.bundle === 'absent' && slots.fetching > 0) {
       steps.push({ kind: 'fetch', key, edition: edition.edition });
-      fetching++;
+      slots.fetching--;
     }
     if (edition.bundle !== 'here') continue;
+    const own = `${key} ${edition.edition}`;
+    const { demand } = edition;
     let index = 0;
-    for (let left = missing; left > 0 && starting < policy.maxStarting; left--) {
+    for (let left = missing; left > 0 && slots.starting > 0; left--) {
+      // What it replaces, or what is to replace it: once the change is done only one of them is left.
+      const others = minus(held.get(key) ?? NO_ROOM, held.get(own) ?? NO_ROOM);
       // A replacement goes in whole or not at all: half of one would hold room and never take over.
-      const count = whole ? left : 1;
-      const short = others
-        ? (shortOf(demand, count, minus(used, others), capacity) ?? shortOf(demand, count, used, beyond))
-        : shortOf(demand, count, used, capacity);
+      const count = target && others.replicas > 0 ? left : 1;
+      const short = shortOf(demand, count, minus(used, others), capacity) ?? shortOf(demand, count, used, beyond);
       if (short !== undefined) {
         steps.push({ kind: 'blocked', key, edition: edition.edition, detail: short });
         break;
@@ -272,13 +274,34 @@ function grow(
       while (taken.has(index)) index++;
       steps.push({ kind: 'start', key, edition: edition.edition, index });
       index++;
-      starting++;
+      slots.starting--;
       used = plus(used, demand);
+      hold(key, demand);
+      hold(own, demand);
     }
   }
   return steps;
 }
 
+/** How many may start and be fetched now; what the settled steps end has left its place. */
+function freeSlots(
+  observed: readonly Seen[],
+  settled: readonly Step[],
+  policy: PlanPolicy,
+): { starting: number; fetching: number } {
+  let starting = policy.maxStarting;
+  let fetching = policy.maxFetching;
+  const ended = new Set(
+    settled.flatMap((s) => (s.kind === 'stop' ? [`${s.key} ${s.id}`] : s.kind === 'forget' ? [`${s.key} ${s.edition}`] : [])),
+  );
+  for (const { key, editions, replicas } of observed) {
+    for (const { id, phase } of replicas) if (phase === 'starting' && !ended.has(`${key} ${id}`)) starting--;
+    for (const { edition, bundle } of editions) if (bundle === 'fetching' && !ended.has(`${key} ${edition}`)) fetching--;
+  }
+  return { starting, fetching };
+}
+
+const NO_ROOM: Capacity = { memoryBytes: 0, milliCpu: 0, replicas: 0 };
 const plus = (used: Capacity, demand: Demand): Capacity => ({
   memoryBytes: used.memoryBytes + demand.memoryBytes,
   milliCpu: used.milliCpu + demand.milliCpu,

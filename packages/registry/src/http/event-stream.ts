@@ -51,10 +51,12 @@ export async function serveEvents({ clock, events, listening, response, headers,
     if (response.writableLength > MOST_BUFFERED) drop('slow');
     else response.write(': alive\n\n');
   });
-  const drained = () =>
-    new Promise<void>((resolve) => {
+  let draining: Promise<void> | undefined;
+  const drained = () => {
+    draining ??= new Promise<void>((resolve) => {
       const late = clock.after(PATIENCE_MS, () => drop('slow'));
       const done = () => {
+        draining = undefined;
         late.cancel();
         response.off('drain', done);
         end.signal.removeEventListener('abort', done);
@@ -63,6 +65,8 @@ export async function serveEvents({ clock, events, listening, response, headers,
       response.once('drain', done);
       end.signal.addEventListener('abort', done, { once: true });
     });
+    return draining;
+  };
   const take = ({ sequence, event }: StoredEvent): Promise<void> | undefined => {
     if (end.signal.aborted) return undefined;
     if (response.writableLength > MOST_BUFFERED) {

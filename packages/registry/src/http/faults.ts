@@ -33,7 +33,8 @@ export function validator({ schema, httpPart }: { schema: z.ZodType; httpPart?: 
 export function faultOf(error: unknown): Fault {
   if (error instanceof Fault) return error;
   const { code = '', statusCode = 500, message = '' } = (error ?? {}) as Partial<FastifyError>;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Fault('too-large', 'the body is larger than limits.maxBody', { cause: error });
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new Fault('too-large', 'the body is larger than limits.maxBody', { cause: error });
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
     return new Fault('invalid-input', `header.content-type: ${message}`, {
       cause: error,
@@ -48,11 +49,16 @@ export function answerFault(log: Logger, error: unknown, request: FastifyRequest
   const { status, retry } = fault.row;
   if (status >= 500) {
     const shown = { requestId: request.id, code: fault.code, error: fault.message, cause: String(fault.cause ?? '') };
-    if (fault.code === 'internal') log.error({ ...shown, stack: (fault.cause as Error | undefined)?.stack }, 'a request failed');
+    if (fault.code === 'internal')
+      log.error({ ...shown, stack: (fault.cause as Error | undefined)?.stack }, 'a request failed');
     else log.warn(shown, 'a request could not be served');
   }
   if (retry === 'later' && !reply.hasHeader('retry-after')) reply.header('retry-after', LATER_S);
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   // A raw string: the answer must not go through the schema of a good one.
-  reply.status(status).type('application/problem+json').serializer(String).send(JSON.stringify(fault.toProblem(request.id)));
+  reply
+    .status(status)
+    .type('application/problem+json')
+    .serializer(String)
+    .send(JSON.stringify(fault.toProblem(request.id)));
 }

@@ -42,7 +42,8 @@ export function createBucket(hub: Hub, name: string, maxValueBytes: number): Buc
   };
   const fits = (key: string, value: string) => {
     const size = Buffer.byteLength(value);
-    if (size > maxValueBytes) throw new Fault('too-large', `${name} ${key}: expected at most ${maxValueBytes} bytes, found ${size}`);
+    if (size > maxValueBytes)
+      throw new Fault('too-large', `${name} ${key}: expected at most ${maxValueBytes} bytes, found ${size}`);
   };
   const race = async (write: () => Promise<number>): Promise<Written> => {
     try {

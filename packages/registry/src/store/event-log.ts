@@ -88,7 +88,10 @@ export function createEventLog(hub: Hub, clock: Clock, row: StreamRow): EventLog
 
   return {
     append: (subject, event) =>
-      hub.run('writing an event', async ({ js }) => void (await js.publish(subject, JSON.stringify(event), { msgID: event.id }))),
+      hub.run(
+        'writing an event',
+        async ({ js }) => void (await js.publish(subject, JSON.stringify(event), { msgID: event.id })),
+      ),
 
     bounds,
 
@@ -101,7 +104,8 @@ export function createEventLog(hub: Hub, clock: Clock, row: StreamRow): EventLog
       for (let back = max; ; back *= 8) {
         const start = Math.max(first, last - back + 1);
         const matching = await countFrom(hub, clock, stream, filter, start);
-        if (matching >= max || start <= first) return stretch(filter, { sequence: start }, Math.max(0, matching - max), max, undefined);
+        if (matching >= max || start <= first)
+          return stretch(filter, { sequence: start }, Math.max(0, matching - max), max, undefined);
       }
     },
 

@@ -13,11 +13,9 @@ const MESSAGE_TOO_LARGE = 10054;
 const FULL: ReadonlySet<number> = new Set([10023, 10028, 10047, 10077]);
 
 /** True when a compare-and-set lost: someone wrote first. */
-export const lostRace = (error: unknown): boolean =>
-  error instanceof JetStreamApiError && WRONG_LAST_SEQUENCE.has(error.code);
+export const lostRace = (error: unknown): boolean => error instanceof JetStreamApiError && WRONG_LAST_SEQUENCE.has(error.code);
 
-export const streamMissing = (error: unknown): boolean =>
-  error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND;
+export const streamMissing = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND;
 
 /** @param what names what was tried, e.g. "reading CIM_CATALOG" */
 export function hubFault(error: unknown, what: string): Fault {

@@ -9,7 +9,7 @@
  * W4. Its consumer is deleted at the end, or forgotten by the server half a minute after we are gone.
  * Protocol: nats-server push consumers with idle heartbeats and flow control (ADR-15 for the reply subject).
  */
-import { type Clock, newId } from '@cim/contracts';
+import { type Clock, inboxPrefix, newId } from '@cim/contracts';
 import { AckPolicy, type ConsumerConfig, DeliverPolicy } from '@nats-io/jetstream';
 import { createInbox, type Msg, type MsgHdrs, nanos } from '@nats-io/transport-node';
 import type { Link } from './hub.ts';
@@ -49,12 +49,14 @@ export interface FollowOptions {
   readonly heartbeatMs?: number;
 }
 
+const INBOX = inboxPrefix('registry', 'registry');
+
 /** @throws what creating the consumer or `each` throws; else every end is an {@link Ending} */
 export async function follow(options: FollowOptions): Promise<Ending> {
   const { clock, link, stream, signal, each, heartbeatMs = 2_000 } = options;
   const { connection, jsm } = link;
   const name = `registry-${newId()}`;
-  const inbox = createInbox(connection.options.inboxPrefix ?? '_INBOX');
+  const inbox = createInbox(INBOX);
   const ended = Promise.withResolvers<Ending>();
   let heard = clock.monotonic();
   let expected = 1;

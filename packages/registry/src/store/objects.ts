@@ -10,8 +10,8 @@
  * Layout: NATS ADR-20: meta under `$O.<bucket>.M.<base64url name>`, chunks under `$O.<bucket>.C.<nuid>`.
  */
 import { PassThrough, type Readable } from 'node:stream';
-import { type Clock, digester, Fault, objectName, type ObjectRow, streamName } from '@cim/contracts';
-import { Objm, type ObjectStore, setSha256Backend } from '@nats-io/obj';
+import { type Clock, digester, Fault, type ObjectRow, objectName, streamName } from '@cim/contracts';
+import { type ObjectStore, Objm, setSha256Backend } from '@nats-io/obj';
 import { headers as newHeaders } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { hubFault, lostRace } from './faults.ts';
@@ -136,7 +136,10 @@ export function createObjects(hub: Hub, clock: Clock, row: ObjectRow): Objects {
 
     async open(digest) {
       const name = objectName(digest);
-      const { link, meta } = await hub.run('reading a bundle', async (up) => ({ link: up, meta: (await metaOf(up, name))?.meta }));
+      const { link, meta } = await hub.run('reading a bundle', async (up) => ({
+        link: up,
+        meta: (await metaOf(up, name))?.meta,
+      }));
       if (!meta || meta.deleted) throw new Fault('not-found', `bundle ${digest} is not in the store`);
       const bytes = new PassThrough({ highWaterMark: 4 * CHUNK_BYTES });
       void pour({ clock, link, stream, subject: chunkSubject(meta.nuid), digest, chunks: meta.chunks, into: bytes });

@@ -5,15 +5,7 @@
  * P1. What is missing is created; what exists is never changed and never deleted. A difference is reported with both values.
  * P2. Two registries that apply at the same time end with one of each.
  */
-import {
-  type Clock,
-  type Fault,
-  rowsAt,
-  streamName,
-  streamSubjects,
-  type TopologyRow,
-  withDeadline,
-} from '@cim/contracts';
+import { type Clock, type Fault, rowsAt, streamName, streamSubjects, type TopologyRow, withDeadline } from '@cim/contracts';
 import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 import { hubFault, streamMissing } from './faults.ts';
@@ -55,11 +47,7 @@ export async function applyTopology(link: Link, clock: Clock, settings: Topology
       await withDeadline(clock, STEP_MS, `applying ${stream}`, async () => {
         let found = await existing(link, stream);
         if (!found) {
-          found = await link.jsm.streams.add(declared).then(
-            ({ config }) => config,
-            // Another registry was quicker (P2), with other settings: then that is a drift.
-            async (error) => (await existing(link, stream)) ?? Promise.reject(error),
-          );
+          found = await create(link, declared);
           created.push(stream);
         }
         drift.push(...driftOf(declared, found));
@@ -72,6 +60,17 @@ export async function applyTopology(link: Link, clock: Clock, settings: Topology
     }
   }
   return { created, drift, failed };
+}
+
+async function create(link: Link, declared: Declared): Promise<StreamConfig> {
+  try {
+    return (await link.jsm.streams.add(declared)).config;
+  } catch (error) {
+    // Another registry was quicker (P2), with other settings: then that is a drift.
+    const found = await existing(link, declared.name);
+    if (found) return found;
+    throw error;
+  }
 }
 
 async function existing(link: Link, stream: string): Promise<StreamConfig | undefined> {
@@ -144,7 +143,8 @@ const COMPARED = [
 export function driftOf(declared: Declared, found: Partial<StreamConfig>): Drift[] {
   return COMPARED.flatMap((field) => {
     const want = declared[field];
-    if (want === undefined || JSON.stringify(ordered(want)) === JSON.stringify(ordered(found[field] ?? absent(field)))) return [];
+    if (want === undefined || JSON.stringify(ordered(want)) === JSON.stringify(ordered(found[field] ?? absent(field))))
+      return [];
     return [{ stream: declared.name, field, expected: JSON.stringify(want), found: JSON.stringify(found[field] ?? null) }];
   });
 }

@@ -36,7 +36,8 @@ export function createTopologyKeeper(deps: {
     if (now === told) return;
     told = now;
     for (const found of drift) log.warn({ ...found }, 'the hub is not as declared');
-    for (const { stream, fault } of failed) log.error({ stream, error: fault.message }, 'a stream could not be looked at or created');
+    for (const { stream, fault } of failed)
+      log.error({ stream, error: fault.message }, 'a stream could not be looked at or created');
   };
 
   const run = async () => {

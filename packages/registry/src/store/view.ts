@@ -143,7 +143,8 @@ export function createView<T>(deps: ViewDeps<T>): BucketView<T> {
         if (ending.kind !== 'stopped') log.debug({ bucket: row.name, ...ending }, 'the watch ended, beginning anew');
       } catch (error) {
         failures++;
-        if (!stopping.signal.aborted) log.debug({ bucket: row.name, error: String(error) }, 'the bucket cannot be watched, trying on');
+        if (!stopping.signal.aborted)
+          log.debug({ bucket: row.name, error: String(error) }, 'the bucket cannot be watched, trying on');
       }
       if (!hub.current()) complete = false;
       if (failures > 0) {

@@ -11,7 +11,7 @@ import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { FrameReader } from '../frames.ts';
 import { decodeToCell, encodeFromCell, type FromCell, OUT, PROTOCOL, TO_CELL_LIMIT, type ToCell } from '../protocol.ts';
-import { compilePrelude, Guest } from './guest.ts';
+import { compilePrelude, Guest, rehearse } from './guest.ts';
 
 const SOCKET = 3;
 /** Unhandled rejections told between two pings, so that a flood of them is not a flood of lines. */
@@ -123,4 +123,5 @@ socket.on('data', (chunk: Buffer) => {
 socket.on('error', end);
 socket.on('close', end);
 socket.on('end', end);
+rehearse(prelude);
 send({ kind: 'hello', protocol: PROTOCOL });

@@ -8,7 +8,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import ivm from 'isolated-vm';
-import { FLAG, type GoneReason, type GuestFault, type Opening } from '../protocol.ts';
+import { FLAG, type GoneReason, type GuestFault, IN, type Opening } from '../protocol.ts';
 import { createStackMap, type StackMap } from './stack-map.ts';
 
 type Text = string | [string];
@@ -43,6 +43,27 @@ export function compilePrelude(source: string): Prelude {
   const compiled = (script as { readonly cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
   isolate.dispose();
   return { source, compiled };
+}
+
+const REHEARSAL: Opening = {
+  workload: { kind: 'agent', name: 'rehearsal', version: '0.0.0', instance: 'none', replica: 0 },
+  config: {},
+  capabilities: [{ name: 'r', input: { type: 'object' } }],
+  subscribe: [],
+  schedule: [],
+  hooks: { start: false, stop: false, health: false },
+  memoryMb: 16,
+  turnMs: 1000,
+  maxReply: 1024,
+};
+
+/** Opens and calls a workload of our own once, so that a warm cell has everything loaded a first start needs. */
+export function rehearse(prelude: Prelude): void {
+  const guest = new Guest(REHEARSAL, '', { out() {}, gone() {}, log() {} });
+  guest.load(prelude, "export default { kind: 'agent', api: 1, capabilities: { r: { handle: async (input) => input } } };");
+  guest.push(`${IN.call},1,0,1000,0,0,0,2`, '{}');
+  guest.work();
+  guest.dispose();
 }
 
 /** What a guest reports to its cell. */

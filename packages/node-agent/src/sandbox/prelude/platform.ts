@@ -13,6 +13,7 @@ import { atob, btoa, textDecoder, textEncoder } from './web/bytes.ts';
 import { cryptoOf } from './web/chance.ts';
 import { consoleDoor } from './web/console.ts';
 import { abortController, abortSignal, event, eventTarget } from './web/events.ts';
+import { isLoading } from './web/library.ts';
 import { domException, structuredClone, url, urlSearchParams } from './web/urls.ts';
 
 const scope = globalThis as unknown as Record<string, unknown>;
@@ -27,6 +28,7 @@ function lazy(name: string, load: () => unknown): void {
     configurable: true,
     enumerable: false,
     get() {
+      if (isLoading()) return undefined;
       const value = load();
       define(name, value);
       return value;

@@ -1,12 +1,13 @@
 /** Event and EventTarget from event-target-shim; AbortController and AbortSignal on top of them, as the DOM standard describes. */
 import { timerGlobals } from '../timers.ts';
+import { library } from './library.ts';
 import { domException } from './urls.ts';
 
 declare const require: (id: string) => any;
 
 type Shim = { readonly Event: typeof globalThis.Event; readonly EventTarget: typeof globalThis.EventTarget };
 
-const shim = () => require('event-target-shim') as Shim;
+const shim = () => library(() => require('event-target-shim') as Shim);
 export const event = (): unknown => shim().Event;
 export const eventTarget = (): unknown => shim().EventTarget;
 

@@ -1,0 +1,122 @@
+/**
+ * From a change at the hub to what the leaf does about it: desired change to action (over a bare KV watch on the same leaf), and
+ * deploy to first answered call with the bundle cached.
+ */
+import { desiredKey, topology } from '@cim/contracts';
+import { jetstream } from '@nats-io/jetstream';
+import { Kvm, KvWatchInclude } from '@nats-io/kv';
+import { atMostRow, median, percentile, type Row } from './row.ts';
+import { bundleOf, echoEntry, type World } from './world.ts';
+
+/** Milliseconds from the acknowledged write of a desired change to the node's event that it acts on it. */
+export async function desiredRows(world: World, count: number): Promise<Row[]> {
+  const { alchemist, instance } = world;
+  const bundle = await bundleOf('bench-change', echoEntry('bench.change'), ['bench.change']);
+  await alchemist.deploy({ bundle, instance });
+  const key = desiredKey({ instance, kind: 'agent', name: 'bench-change' });
+  const hub = await new Kvm(jetstream(world.hub)).open(topology.desired.name);
+  let heard: (() => void) | undefined;
+  const events = world.leaf.subscribe(`cim.v1.evt.${instance}.agent.bench-change.starting`, { callback: () => heard?.() });
+  await world.leaf.flush();
+  const took: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const entry = await hub.get(key);
+    const record = entry!.json<{ document: Record<string, unknown> & { generation: number } }>();
+    const document = { ...record.document, generation: record.document.generation + 1, config: { i } };
+    const acted = new Promise<void>((resolve) => {
+      heard = resolve;
+    });
+    const begun = performance.now();
+    // Written as the registry writes it: the way from the hub's store to the leaf is what is measured.
+    await hub.update(key, JSON.stringify({ ...record, document }), entry!.revision);
+    await acted;
+    took.push(performance.now() - begun);
+    await settled(world, 'bench-change', document.generation);
+  }
+  events.unsubscribe();
+  const floor = await watchFloor(world, count);
+  return [
+    {
+      name: 'desired change to action, p50',
+      unit: 'ms',
+      value: median(took),
+      floor: median(floor),
+      ratio: median(took) / median(floor),
+    },
+    atMostRow('desired change to action, p99', 'ms', percentile(took, 0.99), 50, 10, percentile(floor, 0.99)),
+  ];
+}
+
+/** The same way without us: a KV write at the hub to a KV watch on the leaf. */
+async function watchFloor(world: World, count: number): Promise<number[]> {
+  // The heartbeat bucket's neighbour: the node may read its own desired keys and nothing else, so the floor uses one of those. What is
+  // written is no document; the node refuses it and goes on.
+  const bucket = await new Kvm(jetstream(world.hub)).open(topology.desired.name);
+  const key = `${world.instance}.agent.bench-floor`;
+  const watched = await new Kvm(jetstream(world.asNode, { domain: 'hub' })).open(topology.desired.name, { bindOnly: true });
+  const watch = await watched.watch({ key, include: KvWatchInclude.UpdatesOnly });
+  let heard: (() => void) | undefined;
+  void (async () => {
+    for await (const _ of watch) heard?.();
+  })();
+  const took: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const seen = new Promise<void>((resolve) => {
+      heard = resolve;
+    });
+    const begun = performance.now();
+    await bucket.put(key, String(i));
+    await seen;
+    took.push(performance.now() - begun);
+  }
+  watch.stop();
+  await bucket.purge(key);
+  return took;
+}
+
+async function settled(world: World, name: string, generation: number): Promise<void> {
+  for (;;) {
+    const status = await world.alchemist.nodeStatus(world.instance);
+    const found = status.workloads.find((one) => one.name === name);
+    if (found?.generation === generation && found.converged) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Milliseconds from the acknowledged deploy to the first answered call; the bundle is on the leaf already. */
+export async function coldStartRows(world: World, count: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const [isolation, gate, goal, what] of [
+    ['dedicated', 20, 6, 'spare cell'],
+    ['shared', 10, 4, 'running cell'],
+  ] as const) {
+    const name = `bench-start-${isolation}`;
+    const capability = `bench.start-${isolation}`;
+    const bundle = await bundleOf(name, echoEntry(capability), [capability]);
+    await world.alchemist.deploy({ bundle, instance: world.instance, isolation });
+    const hub = await new Kvm(jetstream(world.hub)).open(topology.desired.name);
+    const key = desiredKey({ instance: world.instance, kind: 'agent', name });
+    const took: number[] = [];
+    for (let i = 0; i < count; i++) {
+      await world.alchemist.deploy({ name, instance: world.instance, isolation, replicas: 0 });
+      const entry = (await hub.get(key))!;
+      const record = entry.json<{ document: Record<string, unknown> & { generation: number } }>();
+      const document = { ...record.document, generation: record.document.generation + 1, replicas: 1 };
+      // A spare cell is refilled in the background: give it the time it has in life.
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      const begun = performance.now();
+      await hub.update(key, JSON.stringify({ ...record, document }), entry.revision);
+      for (;;) {
+        try {
+          await world.leaf.request(`cim.v1.call.${capability}`, '1', { timeout: 2_000 });
+          break;
+        } catch {
+          // No responders yet: at once the next try.
+        }
+      }
+      took.push(performance.now() - begun);
+    }
+    rows.push(atMostRow(`deploy to first answer, ${isolation} (${what}), p50`, 'ms', median(took), gate, goal));
+  }
+  return rows;
+}

@@ -1,0 +1,94 @@
+/**
+ * The world of the bench: an embedded fleet with one leaf, and connections an administrator has. Real processes, nothing in the way.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Alchemist, type Bundle } from '@cim/alchemist';
+import { digestOf, inboxPrefix, Manifest, packBundle } from '@cim/contracts';
+import { agentUser, type Fleet, leafAdminUser, startFleet } from '@cim/fleet';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+
+export interface World {
+  readonly fleet: Fleet;
+  readonly alchemist: Alchemist;
+  readonly instance: string;
+  /** Administrator at the hub. */
+  readonly hub: NatsConnection;
+  /** Administrator at the leaf. */
+  readonly leaf: NatsConnection;
+  /** The node-agent's user at the leaf: what reaches the hub's JetStream does so under the node's permissions. */
+  readonly asNode: NatsConnection;
+  /** Starts the bare echo on a subject of the leaf. */
+  echo(subject: string): Promise<{ stop(): void }>;
+  close(): Promise<void>;
+}
+
+export async function world(): Promise<World> {
+  const directory = await mkdtemp(join(tmpdir(), 'cim-bench-'));
+  const fleet = await startFleet({ directory, instances: ['cim-a'] });
+  const member = fleet.members[0]!;
+  const open = (url: string, user: string, more = {}) =>
+    connect({ servers: url, user, pass: fleet.secrets.password(user), ...more });
+  const admin = leafAdminUser(member.instance);
+  const hub = await open(fleet.hub.url, 'admin');
+  const leaf = await open(member.leaf.url, admin);
+  // What the node may do at the hub it does under its own inboxes: the floors go the same way.
+  const asNode = await open(member.leaf.url, agentUser(member.instance), { inboxPrefix: inboxPrefix('node', member.instance) });
+  const alchemist = await Alchemist.connect({ profile: fleet.profileFile });
+  return {
+    fleet,
+    alchemist,
+    instance: member.instance,
+    hub,
+    leaf,
+    asNode,
+    async echo(subject) {
+      const child = spawn(
+        process.execPath,
+        [
+          new URL('./echo-responder.ts', import.meta.url).pathname,
+          member.leaf.url,
+          admin,
+          fleet.secrets.password(admin),
+          subject,
+        ],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      );
+      await once(child.stdout, 'data');
+      return { stop: () => void child.kill('SIGTERM') };
+    },
+    async close() {
+      await alchemist.close();
+      await Promise.all([hub.close(), leaf.close(), asNode.close()]);
+      await fleet.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A bundle from the text of its entry, without a project around it. */
+export async function bundleOf(
+  name: string,
+  entry: string,
+  capabilities: readonly string[],
+  over: Record<string, unknown> = {},
+  assets?: ReadonlyMap<string, Uint8Array>,
+): Promise<Bundle> {
+  const manifest = Manifest.parse({
+    api: 1,
+    name,
+    version: '1.0.0',
+    kind: 'agent',
+    capabilities: Object.fromEntries(capabilities.map((capability) => [capability, {}])),
+    ...over,
+  });
+  const bytes = await packBundle({ manifest, entry, ...(assets ? { assets } : {}) });
+  return { manifest, bytes, digest: digestOf(bytes), size: bytes.length, warnings: [] };
+}
+
+/** An agent that answers with what it was given. */
+export const echoEntry = (capability: string): string =>
+  `export default { kind: 'agent', api: 1, capabilities: { ${JSON.stringify(capability)}: { handle: (input) => input } } };`;

@@ -1,0 +1,158 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  channels,
+  inboxPrefix,
+  type Party,
+  patternOf,
+  permissionsOf,
+  SubjectPattern,
+  subjectsOverlap,
+  subjectWithin,
+  topology,
+} from '../src/index.ts';
+import { label } from './samples.ts';
+
+const parties: Party[] = ['node', 'registry', 'alchemist'];
+const all = (party: Party, id: string) => {
+  const { publish, subscribe } = permissionsOf(party, id);
+  return [...publish.allow, ...subscribe.allow];
+};
+const may = (party: Party, id: string, side: 'publish' | 'subscribe', subject: string) =>
+  permissionsOf(party, id)[side].allow.some((allowed) => subjectWithin(subject, allowed));
+const overlaps = (party: Party, id: string, side: 'publish' | 'subscribe', subject: string) =>
+  permissionsOf(party, id)[side].allow.filter((allowed) => subjectsOverlap(subject, allowed));
+
+describe('permissions', () => {
+  it('of each party are these and no others (reviewed by hand; a change here is a change of who may do what)', () => {
+    const golden = JSON.parse(readFileSync(new URL('golden/permissions.json', import.meta.url), 'utf8'));
+    expect(Object.fromEntries(parties.map((party) => [party, permissionsOf(party, 'ID')]))).toEqual(golden);
+  });
+
+  it('never hold a bare ">", a whole API, or what is no subject', () => {
+    fc.assert(
+      fc.property(label, (id) => {
+        for (const party of parties)
+          for (const subject of all(party, id)) {
+            expect(SubjectPattern.safeParse(subject).success).toBe(true);
+            expect([
+              '>',
+              '*',
+              '*.>',
+              '$JS.>',
+              '$JS.API.>',
+              '$JS.hub.API.>',
+              '$KV.>',
+              '$O.>',
+              'cim.>',
+              'cim.v1.>',
+              '_INBOX.>',
+            ]).not.toContain(subject);
+            expect(subject.startsWith('*')).toBe(false);
+          }
+      }),
+    );
+  });
+
+  it('of a node never name another instance (M1)', () => {
+    fc.assert(
+      fc.property(label, label, (id, other) => {
+        fc.pre(id !== other);
+        // Words of the tables may by chance be an instance's id as well; those are not about it.
+        const words = new Set(all('node', 'ID').flatMap((subject) => subject.split('.')));
+        fc.pre(!words.has(other));
+        for (const subject of all('node', id)) expect(subject.split('.')).not.toContain(other);
+        expect(all('node', id).some((subject) => subject.split('.').includes(id))).toBe(true);
+      }),
+    );
+  });
+
+  it('of two nodes differ in nothing but the id', () => {
+    fc.assert(
+      fc.property(label, (id) => {
+        const { publish, subscribe } = permissionsOf('node', id);
+        const golden = permissionsOf('node', 'ID');
+        const put = (list: readonly string[]) =>
+          list
+            .map((subject) =>
+              subject
+                .split('.')
+                .map((part) => (part === 'ID' ? id : part === '_INBOX_node_ID' ? `_INBOX_node_${id}` : part))
+                .join('.'),
+            )
+            .sort();
+        expect(publish.allow).toEqual(put(golden.publish.allow));
+        expect(subscribe.allow).toEqual(put(golden.subscribe.allow));
+      }),
+    );
+  });
+
+  it('let a node speak as itself and as nobody else', () => {
+    const event = (instance: string) => patternOf('eventForward', { instance });
+    expect(may('node', 'a', 'publish', event('a'))).toBe(true);
+    for (const channel of ['event', 'eventForward', 'log'] as const)
+      expect(overlaps('node', 'a', 'publish', patternOf(channel, { instance: 'b' }))).toEqual([]);
+    for (const command of ['status', 'probe', 'check', 'drain'] as const) {
+      expect(may('node', 'a', 'subscribe', patternOf(command, { instance: 'a' }))).toBe(true);
+      expect(overlaps('node', 'a', 'subscribe', patternOf(command, { instance: 'b' }))).toEqual([]);
+      expect(overlaps('node', 'a', 'publish', patternOf(command, { instance: 'b' }))).toEqual([]);
+    }
+  });
+
+  it('let a node call any instance, and answer only for itself', () => {
+    expect(may('node', 'a', 'publish', patternOf('callAt', { instance: 'b' }))).toBe(true);
+    expect(overlaps('node', 'a', 'subscribe', patternOf('callAt', { instance: 'b' }))).toEqual([]);
+    expect(may('node', 'a', 'subscribe', patternOf('callAt', { instance: 'a' }))).toBe(true);
+  });
+
+  it('let a node read its own desired documents and write its own status', () => {
+    expect(overlaps('node', 'a', 'publish', '$KV.CIM_DESIRED.>')).toEqual([]);
+    expect(may('node', 'a', 'publish', '$JS.API.CONSUMER.CREATE.KV_CIM_DESIRED.x.$KV.CIM_DESIRED.a.>')).toBe(true);
+    expect(may('node', 'a', 'publish', '$JS.API.CONSUMER.CREATE.KV_CIM_DESIRED.x.$KV.CIM_DESIRED.b.>')).toBe(false);
+    expect(may('node', 'a', 'publish', '$JS.API.CONSUMER.CREATE.KV_CIM_DESIRED.x.$KV.CIM_DESIRED.>')).toBe(false);
+    expect(may('node', 'a', 'publish', '$JS.API.DIRECT.GET.KV_CIM_DESIRED.$KV.CIM_DESIRED.b.agent.x')).toBe(false);
+    expect(may('node', 'a', 'publish', '$KV.CIM_NODES.a')).toBe(true);
+    expect(may('node', 'a', 'publish', '$KV.CIM_NODES.b')).toBe(false);
+    expect(may('node', 'a', 'publish', '$KV.CIM_CATALOG.version.x.1')).toBe(false);
+    expect(overlaps('node', 'a', 'publish', '$O.CIM_BUNDLES.>')).toEqual([]);
+  });
+
+  it('let only the registry change the hub’s streams, and each only by name', () => {
+    for (const verb of ['CREATE', 'UPDATE', 'DELETE', 'PURGE'])
+      for (const stream of ['KV_CIM_DESIRED', 'KV_CIM_CATALOG', 'KV_CIM_NODES', 'OBJ_CIM_BUNDLES', topology.fleetEvents.name]) {
+        const subject = `$JS.API.STREAM.${verb}.${stream}`;
+        expect([subject, may('registry', 'r', 'publish', subject)]).toEqual([subject, true]);
+        expect([subject, may('node', 'a', 'publish', subject)]).toEqual([subject, false]);
+        expect([subject, may('alchemist', 'x', 'publish', subject)]).toEqual([subject, false]);
+        expect(may('registry', 'r', 'publish', `$JS.API.STREAM.${verb}.OTHER`)).toBe(false);
+      }
+  });
+
+  it('give each party replies of its own', () => {
+    for (const party of parties) {
+      expect(may(party, 'x', 'subscribe', `${inboxPrefix(party, 'x')}.abc.1`)).toBe(true);
+      for (const other of parties) expect(overlaps(party, 'x', 'subscribe', `${inboxPrefix(other, 'y')}.>`)).toEqual([]);
+    }
+  });
+
+  it('let whoever is asked answer, and nobody else', () => {
+    const asked = (party: Party) =>
+      Object.values(channels).some((row) => row.kind === 'request' && (row.to as readonly Party[]).includes(party));
+    for (const party of parties) expect(permissionsOf(party, 'x').allowResponses).toBe(asked(party));
+    expect(permissionsOf('node', 'x').allowResponses).toBe(true);
+  });
+
+  it('cover what each channel says of it (nothing is missing)', () => {
+    for (const [name, row] of Object.entries(channels)) {
+      const pattern = patternOf(
+        name as keyof typeof channels,
+        row.template.includes('{instance}') ? ({ instance: 'a' } as never) : {},
+      );
+      for (const party of row.from as readonly Party[])
+        expect([name, party, may(party, 'a', 'publish', pattern)]).toEqual([name, party, true]);
+      for (const party of row.to as readonly Party[])
+        expect([name, party, may(party, 'a', 'subscribe', pattern)]).toEqual([name, party, true]);
+    }
+  });
+});

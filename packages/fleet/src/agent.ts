@@ -1,0 +1,52 @@
+/** The node-agent of an instance: its configuration and its process. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { decode, NodeAgentConfig } from '@cim/contracts';
+import { type Daemon, startDaemon } from './daemon.ts';
+import { writeJson } from './files.ts';
+import { agentUser, instanceDirectory } from './leaf.ts';
+import { ledgerDirectory } from './machine/lock.ts';
+import { type Overlay, overlaid, portFor } from './registry.ts';
+import type { Secrets } from './secrets.ts';
+
+export interface AgentOptions {
+  /** State directory of the fleet. */
+  readonly directory: string;
+  readonly secrets: Secrets;
+  readonly instance: string;
+  readonly leafUrl: string;
+  readonly wishedPort?: number | undefined;
+  readonly overlay?: Overlay | undefined;
+}
+
+export function startAgent({ directory, secrets, instance, leafUrl, wishedPort, overlay }: AgentOptions): Promise<Daemon> {
+  const own = join(instanceDirectory(directory, instance), 'agent');
+  const configFile = join(own, 'config.json');
+  const user = agentUser(instance);
+  return startDaemon({
+    name: `node-agent ${instance}`,
+    package: '@cim/node-agent',
+    directory: own,
+    logFile: join(own, 'agent.log'),
+    ledgerFile: join(ledgerDirectory(directory), `agent-${instance}.json`),
+    configure: async (again) => {
+      const secretsDirectory = join(own, 'secrets');
+      const config = {
+        instance: { id: instance, location: 'embedded fleet' },
+        nats: { url: leafUrl, user, passwordFile: secrets.passwordFile(user), hubDomain: 'hub' },
+        http: { host: '127.0.0.1', port: await portFor(configFile, again ? undefined : wishedPort, again) },
+        stateDirectory: join(own, 'state'),
+        secretsDirectory,
+        trust: {
+          publishers: [{ name: 'fleet publisher', key: secrets.publisher.publicKey }],
+          operators: [{ name: 'fleet operator', key: secrets.operator.publicKey }],
+        },
+      };
+      const whole = overlaid(config, overlay);
+      decode(NodeAgentConfig, whole, `configuration of ${instance}`, 'configuration-invalid');
+      writeJson(configFile, whole);
+      mkdirSync(secretsDirectory, { recursive: true, mode: 0o700 });
+      return configFile;
+    },
+  });
+}

@@ -1,0 +1,309 @@
+/** The bundle store on a real disk: verified or refused, whole or not at all, resumed, shared, collected. */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { digestOf, type Fault, objectName, signStatement, silentLogger, systemClock } from '@cim/contracts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { OpenFile } from '../../src/bundle/download.ts';
+import { createBundleStore } from '../../src/bundle/store.ts';
+import { type Hub, hub, type Made, makeBundle, publisher } from './make.ts';
+
+const acme = publisher('acme');
+const signal = new AbortController().signal;
+const expected = { name: 'hello', kind: 'agent' };
+let directory: string;
+let store: Hub;
+let refusals: string[];
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'cim-bundles-'));
+  store = hub();
+  refusals = [];
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+async function openStore(options: { maxBytes?: number; openFile?: OpenFile; at?: string; stallMs?: number } = {}) {
+  const bundles = createBundleStore({
+    directory: options.at ?? directory,
+    publishers: [acme.trusted],
+    maxBytes: options.maxBytes ?? 0,
+    fetch: store.fetch,
+    clock: systemClock,
+    log: silentLogger,
+    refused: (_, { code }) => refusals.push(code),
+    ...(options.openFile ? { openFile: options.openFile } : {}),
+    ...(options.stallMs === undefined ? {} : { stallMs: options.stallMs }),
+  });
+  await bundles.open();
+  return bundles;
+}
+
+const faultOf = (work: Promise<unknown>): Promise<Fault> =>
+  work.then(
+    () => Promise.reject(new Error('expected a fault')),
+    (error: Fault) => error,
+  );
+const homeOf = ({ ref }: Made) => join(directory, 'sha256', objectName(ref.digest));
+const random = (size: number) => Uint8Array.from({ length: size }, (_, i) => (i * 2654435761) >>> 24);
+
+test('fetches, verifies, keeps: entry, map, assets, publisher', async () => {
+  const longName = `${'deep/'.repeat(30)}file.bin`;
+  const made = await makeBundle(acme, {
+    entry: 'export default { käse: 1 };',
+    sourceMap: '{"version":3}',
+    assets: { 'a.txt': new TextEncoder().encode('text'), [longName]: random(10_000), empty: new Uint8Array() },
+  });
+  store.put(made.bytes);
+  const bundles = await openStore();
+  let pulled = 0;
+  const bundle = await bundles.get(made.ref, expected, signal, () => pulled++);
+  expect(bundle.entry).toBe('export default { käse: 1 };');
+  expect(bundle.sourceMap).toBe('{"version":3}');
+  expect(bundle.manifest).toEqual(made.manifest);
+  expect(bundle.publisher).toEqual(acme.trusted);
+  expect(new TextDecoder().decode(await bundle.asset('a.txt'))).toBe('text');
+  expect(await bundle.asset(longName)).toEqual(random(10_000));
+  expect(await bundle.asset('empty')).toEqual(new Uint8Array());
+  expect(await bundle.asset('../manifest.json')).toBeUndefined();
+  expect(await readdir(homeOf(made))).toEqual(['bundle.tar', 'envelope.json']);
+  expect(JSON.parse(await readFile(join(homeOf(made), 'envelope.json'), 'utf8'))).toEqual(made.ref.envelope);
+  await bundles.get(made.ref, expected, signal, () => pulled++);
+  await (await openStore()).get(made.ref, expected, signal, () => pulled++);
+  expect([pulled, store.asked.length]).toEqual([1, 1]);
+  expect(await readdir(join(directory, 'partial'))).toEqual([]);
+});
+
+describe('refused', () => {
+  test('an unknown signer and a broken signature, before anything is fetched', async () => {
+    const other = await makeBundle(publisher('stranger'));
+    const good = await makeBundle(acme);
+    const bundles = await openStore();
+    expect((await faultOf(bundles.get(other.ref, expected, signal))).code).toBe('signer-unknown');
+    const sig = Buffer.alloc(64, 7).toString('base64');
+    const forged = { ...good.ref, envelope: { ...good.ref.envelope, signatures: [{ keyid: acme.trusted.key, sig }] } };
+    expect((await faultOf(bundles.get(forged, expected, signal))).code).toBe('signature-invalid');
+    expect(store.asked).toEqual([]);
+  });
+  test('a statement about something else than the desired document names', async () => {
+    const one = await makeBundle(acme);
+    const two = await makeBundle(acme, { entry: 'export default 2;' });
+    const bundles = await openStore();
+    for (const [ref, of] of [
+      [{ ...one.ref, envelope: two.ref.envelope }, expected],
+      [one.ref, { name: 'other', kind: 'agent' }],
+      [one.ref, { name: 'hello', kind: 'service' }],
+      [{ ...one.ref, version: two.manifest.version, size: one.ref.size + 1 }, expected],
+    ] as const)
+      expect((await faultOf(bundles.get(ref, of, signal))).code).toBe('signature-invalid');
+  });
+  test('other bytes than the digest names, and more of them than announced', async () => {
+    const made = await makeBundle(acme, { assets: { x: random(20_000) } });
+    const bundles = await openStore();
+    const wrong = Uint8Array.from(made.bytes);
+    wrong[15_000]! ^= 1;
+    store.corrupt(made.ref.digest, wrong);
+    expect((await faultOf(bundles.get(made.ref, expected, signal))).code).toBe('digest-mismatch');
+    store.corrupt(made.ref.digest, new Uint8Array([...made.bytes, 1]));
+    expect((await faultOf(bundles.get(made.ref, expected, signal))).detail).toContain('sends more');
+    expect(bundles.conditions()).toMatchObject([{ code: 'bundle-corrupt', severity: 'warning' }]);
+    expect([await readdir(join(directory, 'partial')), await readdir(join(directory, 'sha256')), refusals]).toEqual([
+      [],
+      [],
+      ['digest-mismatch', 'digest-mismatch'],
+    ]);
+    store.put(made.bytes);
+    await bundles.get(made.ref, expected, signal);
+    expect(bundles.conditions()).toMatchObject([{ code: 'bundle-corrupt', severity: 'info' }]);
+  });
+  test('a manifest that is not the signed one, and bytes that are no bundle', async () => {
+    const made = await makeBundle(acme);
+    const other = await makeBundle(acme, { manifest: { description: 'not what was signed' } });
+    const { name, version, kind } = made.manifest;
+    const sign = (bytes: Uint8Array) => ({
+      version,
+      digest: digestOf(bytes),
+      size: bytes.length,
+      envelope: signStatement(
+        { name, version, kind, digest: digestOf(bytes), size: bytes.length, manifestDigest: digestOf(made.bytes), sequence: 1 },
+        acme.signer,
+      ),
+    });
+    const bundles = await openStore();
+    store.put(other.bytes);
+    expect((await faultOf(bundles.get(sign(other.bytes), expected, signal))).detail).toContain('expected digest');
+    const junk = random(3000);
+    store.put(junk);
+    expect((await faultOf(bundles.get(sign(junk), expected, signal))).code).toBe('bundle-malformed');
+    expect(existsSync(join(directory, 'sha256', objectName(digestOf(junk))))).toBe(false);
+  });
+});
+
+describe('a link that is cut', () => {
+  test('resumes at the chunk boundary, over a restart of the node too', async () => {
+    const made = await makeBundle(acme, { assets: { x: random(60_000) } });
+    store.put(made.bytes);
+    const bundles = await openStore();
+    store.cutAfter(20_000);
+    expect((await faultOf(bundles.get(made.ref, expected, signal))).code).toBe('hub-unreachable');
+    store.cutAfter(20_000);
+    expect((await faultOf(bundles.get(made.ref, expected, signal))).code).toBe('hub-unreachable');
+    // Beyond a boundary, as a crash in the middle of a write leaves it.
+    const partial = join(directory, 'partial', objectName(made.ref.digest), 'bundle.tar');
+    await writeFile(partial, random(100), { flag: 'a' });
+    const bundle = await (await openStore()).get(made.ref, expected, signal);
+    expect(await bundle.asset('x')).toEqual(random(60_000));
+    expect(store.asked).toEqual([0, 20_480, 40_960 + 100]);
+  });
+  test('a partial file that has rotted costs one more fetch and nothing else', async () => {
+    const made = await makeBundle(acme, { assets: { x: random(60_000) } });
+    store.put(made.bytes);
+    const bundles = await openStore();
+    store.cutAfter(20_000);
+    await faultOf(bundles.get(made.ref, expected, signal));
+    const partial = await open(join(directory, 'partial', objectName(made.ref.digest), 'bundle.tar'), 'r+');
+    await partial.write(Uint8Array.of(255, 254), 0, 2, 1000);
+    await partial.close();
+    expect((await faultOf(bundles.get(made.ref, expected, signal))).code).toBe('digest-mismatch');
+    await bundles.get(made.ref, expected, signal);
+    expect(store.asked).toEqual([0, 20_480, 0]);
+  });
+  test('silence counts as a cut', async () => {
+    const made = await makeBundle(acme);
+    store.put(made.bytes);
+    const letGo = store.pause();
+    const fault = await faultOf((await openStore({ stallMs: 60 })).get(made.ref, expected, signal));
+    letGo();
+    expect([fault.code, fault.detail]).toEqual(['hub-unreachable', 'nothing received for 60 ms']);
+  });
+});
+
+describe('a disk that lies or is full', () => {
+  test('corrupt on disk: found after a start, fetched again, said', async () => {
+    const made = await makeBundle(acme, { assets: { x: random(20_000) } });
+    store.put(made.bytes);
+    await (await openStore()).get(made.ref, expected, signal);
+    const file = await open(join(homeOf(made), 'bundle.tar'), 'r+');
+    await file.write(Uint8Array.of(1, 2, 3), 0, 3, 15_000);
+    await file.close();
+    const bundles = await openStore();
+    const bundle = await bundles.get(made.ref, expected, signal);
+    expect(await bundle.asset('x')).toEqual(random(20_000));
+    expect([store.asked.length, refusals]).toEqual([2, ['digest-mismatch']]);
+    expect(bundles.conditions()).toMatchObject([{ code: 'bundle-corrupt', severity: 'info' }]);
+  });
+  test('changed while it runs: the next start notices, and it is fetched again', async () => {
+    const made = await makeBundle(acme, { entry: 'export default "mine";' });
+    store.put(made.bytes);
+    const bundles = await openStore();
+    const bundle = await bundles.get(made.ref, expected, signal);
+    const path = join(homeOf(made), 'bundle.tar');
+    const bytes = await readFile(path);
+    bytes.write('evil', bytes.indexOf('mine'));
+    await writeFile(path, bytes);
+    expect(() => bundle.entry).toThrow(/digest-mismatch/);
+    expect((await bundles.get(made.ref, expected, signal)).entry).toBe('export default "mine";');
+    expect(store.asked.length).toBe(2);
+  });
+  test('full: storage-full, no remains, other bundles untouched, and it goes on once there is room', async () => {
+    const small = await makeBundle(acme);
+    const big = await makeBundle(acme, { assets: { x: random(60_000) } });
+    store.put(small.bytes);
+    store.put(big.bytes);
+    let room = Number.POSITIVE_INFINITY;
+    const openFile: OpenFile = async (path, flags) => {
+      const handle = await open(path, flags);
+      const write = handle.write.bind(handle) as (...args: unknown[]) => Promise<{ bytesWritten: number; buffer: Uint8Array }>;
+      handle.write = (async (...args: unknown[]) => {
+        if (room <= 0) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+        room -= args[2] as number;
+        return write(...args);
+      }) as never;
+      return handle;
+    };
+    const bundles = await openStore({ openFile });
+    await bundles.get(small.ref, expected, signal);
+    room = 20_000;
+    const fault = await faultOf(bundles.get(big.ref, expected, signal));
+    expect([fault.code, await readdir(join(directory, 'partial'))]).toEqual(['storage-full', []]);
+    expect(bundles.conditions()).toMatchObject([{ code: 'storage-full' }]);
+    expect((await bundles.get(small.ref, expected, signal)).entry).toBe('export default {};');
+    room = Number.POSITIVE_INFINITY;
+    await bundles.get(big.ref, expected, signal);
+    expect(bundles.conditions()).toEqual([]);
+  });
+  const mount = join(tmpdir(), `cim-small-${process.pid}`);
+  const mounted = () => {
+    try {
+      execFileSync('mkdir', ['-p', mount]);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k', 'tmpfs', mount], { stdio: 'ignore' });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  test('full for real, on a file system of 128 KiB', async (context) => {
+    if (!mounted()) return context.skip();
+    try {
+      const made = await makeBundle(acme, { assets: { x: random(300_000) } });
+      store.put(made.bytes);
+      const bundles = await openStore({ at: mount });
+      expect((await faultOf(bundles.get(made.ref, expected, signal))).code).toBe('storage-full');
+      expect(await readdir(join(mount, 'partial'))).toEqual([]);
+    } finally {
+      execFileSync('umount', [mount]);
+    }
+  });
+});
+
+describe('many at once', () => {
+  test('one digest is fetched once, and the fetch ends with the last who waits', async () => {
+    const made = await makeBundle(acme);
+    store.put(made.bytes);
+    const bundles = await openStore();
+    const letGo = store.pause();
+    const leaver = new AbortController();
+    const stays = [1, 2, 3].map(() => bundles.get(made.ref, expected, signal));
+    const leaves = faultOf(bundles.get(made.ref, expected, leaver.signal));
+    leaver.abort(new Error('gone'));
+    expect(((await leaves) as Error).message).toBe('gone');
+    letGo();
+    await Promise.all(stays);
+    expect(store.asked.length).toBe(1);
+  });
+  test('who comes while a given-up fetch ends gets a fetch of its own', async () => {
+    const made = await makeBundle(acme);
+    store.put(made.bytes);
+    const bundles = await openStore();
+    const letGo = store.pause();
+    const leaver = new AbortController();
+    const leaves = faultOf(bundles.get(made.ref, expected, leaver.signal));
+    leaver.abort(new Error('gone'));
+    await leaves;
+    const next = bundles.get(made.ref, expected, signal);
+    letGo();
+    expect((await next).entry).toBe('export default {};');
+  });
+  test('collect keeps what is pinned and the newest, and ends what nobody waits for', async () => {
+    const all = await Promise.all([0, 1, 2, 3].map((n) => makeBundle(acme, { entry: `export default ${n};` })));
+    const bundles = await openStore({ maxBytes: all[0]!.bytes.length });
+    for (const made of all) {
+      store.put(made.bytes);
+      await bundles.get(made.ref, expected, signal);
+      // Times of files have milliseconds.
+      await systemClock.sleep(5);
+    }
+    const cut = await makeBundle(acme, { assets: { x: random(60_000) } });
+    store.put(cut.bytes);
+    store.cutAfter(10_000);
+    await faultOf(bundles.get(cut.ref, expected, signal));
+    const [first, second, third, fourth] = all as [Made, Made, Made, Made];
+    await bundles.get(second.ref, expected, signal);
+    expect(await bundles.collect(new Set([first.ref.digest]))).toEqual({ removed: 2, bytes: 2 * third.bytes.length });
+    const left = await readdir(join(directory, 'sha256'));
+    expect(left.sort()).toEqual([first, second].map(({ ref }) => objectName(ref.digest)).sort());
+    expect(await readdir(join(directory, 'partial'))).toEqual([]);
+    await bundles.get(fourth.ref, expected, signal);
+  });
+});

@@ -1,0 +1,92 @@
+/**
+ * The API described by itself: OpenAPI 3.1 from the route table, and a page that shows it, served whole from here.
+ *
+ * Promises:
+ * O1. The page loads nothing from anywhere else; its content security policy names the hash of its one inline script.
+ */
+import { createHash } from 'node:crypto';
+import swagger from '@fastify/swagger';
+import scalar from '@scalar/fastify-api-reference';
+import { jsonSchemaTransform } from 'fastify-type-provider-zod';
+import type { App } from './app.ts';
+import { BUNDLE_MEDIA_TYPE, routes } from './routes.ts';
+
+const DOCS = '/docs';
+
+/** Before the routes: fastify's swagger sees only what is declared after it. */
+export async function describeApi(app: App, version: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'CIM registry',
+        version,
+        description:
+          'Catalog, desired state, fleet and events of a CIM hub. The role a route needs stands in brackets; admin may do all, publisher and operator may also read. Every answer carries `x-request-id`; every fault is a problem document (RFC 9457) with a code of docs/errors.md.',
+      },
+      tags: [
+        { name: 'catalog', description: 'Bundles, versions, channels' },
+        { name: 'desired', description: 'What should run' },
+        { name: 'fleet', description: 'What does run' },
+        { name: 'events', description: 'What happened' },
+        { name: 'process', description: 'The registry itself' },
+      ],
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'A token of the registry.' } } },
+    },
+    transform: jsonSchemaTransform,
+    transformObject: (document) => {
+      const api = 'openapiObject' in document ? document.openapiObject : document.swaggerObject;
+      // The one body that is no JSON: bytes, streamed.
+      const operation = (api.paths?.[routes.publish.url] as { post?: Record<string, unknown> } | undefined)?.post;
+      if (operation)
+        operation['requestBody'] = {
+          required: true,
+          description: 'The bytes of the bundle.',
+          content: { [BUNDLE_MEDIA_TYPE]: { schema: { type: 'string', format: 'binary' } } },
+        };
+      return api;
+    },
+  });
+}
+
+export async function serveDocs(app: App): Promise<void> {
+  await app.register(async (inner) => {
+    inner.addHook('onSend', async (_, reply, payload) => {
+      const html = typeof payload === 'string' && String(reply.getHeader('content-type')).startsWith('text/html');
+      if (html) reply.header('content-security-policy', policyOf(payload));
+      return payload;
+    });
+    await inner.register(scalar, {
+      routePrefix: DOCS,
+      configuration: {
+        url: routes.openapi.url,
+        pageTitle: 'CIM registry',
+        withDefaultFonts: false,
+        telemetry: false,
+        hideClientButton: true,
+        agent: { disabled: true },
+        mcp: { disabled: true },
+        showDeveloperTools: 'never',
+      },
+    });
+  });
+}
+
+/** O1. Pure. */
+function policyOf(html: string): string {
+  const inline = [...html.matchAll(/<script(?![^>]*\ssrc=)[^>]*>([\s\S]*?)<\/script>/g)].map(
+    ([, script]) => `'sha256-${createHash('sha256').update(script!).digest('base64')}'`,
+  );
+  return [
+    "default-src 'none'",
+    `script-src 'self' ${inline.join(' ')}`,
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "font-src 'self' data:",
+    "connect-src 'self'",
+    "worker-src 'self' blob:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+}
