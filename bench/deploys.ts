@@ -14,24 +14,21 @@ export async function desiredRows(world: World, count: number): Promise<Row[]> {
   const bundle = await bundleOf('bench-change', echoEntry('bench.change'), ['bench.change']);
   await alchemist.deploy({ bundle, instance });
   const key = desiredKey({ instance, kind: 'agent', name: 'bench-change' });
-  const hub = await new Kvm(jetstream(world.hub)).open(topology.desired.name);
   let heard: (() => void) | undefined;
   const events = world.leaf.subscribe(`cim.v1.evt.${instance}.agent.bench-change.starting`, { callback: () => heard?.() });
   await world.leaf.flush();
   const took: number[] = [];
   for (let i = 0; i < count; i++) {
-    const entry = await hub.get(key);
-    const record = entry!.json<{ document: Record<string, unknown> & { generation: number } }>();
-    const document = { ...record.document, generation: record.document.generation + 1, config: { i } };
+    const write = await world.amend(key, { config: { i } });
     const acted = new Promise<void>((resolve) => {
       heard = resolve;
     });
     const begun = performance.now();
     // Written as the registry writes it: the way from the hub's store to the leaf is what is measured.
-    await hub.update(key, JSON.stringify({ ...record, document }), entry!.revision);
+    const generation = await write();
     await acted;
     took.push(performance.now() - begun);
-    await settled(world, 'bench-change', document.generation);
+    await settled(world, 'bench-change', generation);
   }
   events.unsubscribe();
   const floor = await watchFloor(world, count);
@@ -94,18 +91,15 @@ export async function coldStartRows(world: World, count: number): Promise<Row[]>
     const capability = `bench.start-${isolation}`;
     const bundle = await bundleOf(name, echoEntry(capability), [capability]);
     await world.alchemist.deploy({ bundle, instance: world.instance, isolation });
-    const hub = await new Kvm(jetstream(world.hub)).open(topology.desired.name);
     const key = desiredKey({ instance: world.instance, kind: 'agent', name });
     const took: number[] = [];
     for (let i = 0; i < count; i++) {
       await world.alchemist.deploy({ name, instance: world.instance, isolation, replicas: 0 });
-      const entry = (await hub.get(key))!;
-      const record = entry.json<{ document: Record<string, unknown> & { generation: number } }>();
-      const document = { ...record.document, generation: record.document.generation + 1, replicas: 1 };
+      const write = await world.amend(key, { replicas: 1 });
       // A spare cell is refilled in the background: give it the time it has in life.
       await new Promise((resolve) => setTimeout(resolve, 400));
       const begun = performance.now();
-      await hub.update(key, JSON.stringify({ ...record, document }), entry.revision);
+      await write();
       for (;;) {
         try {
           await world.leaf.request(`cim.v1.call.${capability}`, '1', { timeout: 2_000 });

@@ -7,8 +7,19 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Alchemist, type Bundle } from '@cim/alchemist';
-import { digestOf, inboxPrefix, Manifest, packBundle } from '@cim/contracts';
+import {
+  type Desired,
+  type DesiredRecord,
+  digestOf,
+  inboxPrefix,
+  Manifest,
+  packBundle,
+  signDesired,
+  topology,
+} from '@cim/contracts';
 import { agentUser, type Fleet, leafAdminUser, startFleet } from '@cim/fleet';
+import { jetstream } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 
 export interface World {
@@ -23,6 +34,8 @@ export interface World {
   readonly asNode: NatsConnection;
   /** Starts the bare echo on a subject of the leaf. */
   echo(subject: string): Promise<{ stop(): void }>;
+  /** Writes a desired document at the hub, signed, as the registry would; resolves when the hub has it. */
+  amend(key: string, change: Record<string, unknown>): Promise<() => Promise<number>>;
   close(): Promise<void>;
 }
 
@@ -37,6 +50,7 @@ export async function world(): Promise<World> {
   const leaf = await open(member.leaf.url, admin);
   // What the node may do at the hub it does under its own inboxes: the floors go the same way.
   const asNode = await open(member.leaf.url, agentUser(member.instance), { inboxPrefix: inboxPrefix('node', member.instance) });
+  const operator = fleet.secrets.operator.signer;
   const alchemist = await Alchemist.connect({ profile: fleet.profileFile });
   return {
     fleet,
@@ -59,6 +73,18 @@ export async function world(): Promise<World> {
       );
       await once(child.stdout, 'data');
       return { stop: () => void child.kill('SIGTERM') };
+    },
+    async amend(key, change) {
+      const bucket = await new Kvm(jetstream(hub)).open(topology.desired.name);
+      const entry = (await bucket.get(key))!;
+      const before = entry.json<DesiredRecord>().document;
+      const document: Desired = { ...before, generation: before.generation + 1, ...change };
+      const record: DesiredRecord = { document, signatures: [signDesired(document, operator)] };
+      const text = JSON.stringify(record);
+      return async () => {
+        await bucket.update(key, text, entry.revision);
+        return document.generation;
+      };
     },
     async close() {
       await alchemist.close();

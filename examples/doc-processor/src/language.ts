@@ -3,8 +3,8 @@
  *
  * Promises:
  * N1. A text with less than 24 letters, or one the evidence does not settle, is `und`, not a guess.
- * N2. `confidence` is from 0 to 1: half from how far the best language is ahead by letters, half from how many words are
- *     small words of that language. A language without a list of small words stays below 0.7.
+ * N2. `confidence` is from 0 to 1: from how far the best language is ahead by letters and how many words are small words
+ *     of that language. A language without a list of small words stays below 0.7.
  */
 import { francAll } from 'franc';
 import { listed, stopwords } from './stopwords.ts';
@@ -85,8 +85,10 @@ export function languageOf(blocks: readonly string[]): Language {
   const rival = ranked.find(([code]) => code !== winner.code)!;
   const ahead = Math.max(0, Math.min(1, (winner.score - rival[1]) / 0.15));
   const small = Math.min(1, winner.share / 0.3);
-  const enough = Math.min(1, letters / 80);
-  const confidence = (listed.includes(winner.code) ? 0.4 * ahead + 0.6 * small : 0.65 * ahead) * (0.5 + 0.5 * enough);
+  // Without small words to confirm it, only a longer text settles it: any heap of letters is near some language.
+  const confidence = listed.includes(winner.code)
+    ? (0.4 * ahead + 0.6 * small) * (0.5 + 0.5 * Math.min(1, letters / 80))
+    : 0.65 * ahead * Math.min(1, letters / 160);
   return confidence < 0.2 ? { ...undetermined, confidence: round(confidence) } : answer(winner.code, confidence);
 }
 

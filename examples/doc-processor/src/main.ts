@@ -3,7 +3,7 @@
  *
  * Promises:
  * A1. Markdown, HTML or plain text; whatever the text is, it is read, in time linear in its length. Refused is only what is
- *     too long and what the steps get wrong, as `invalid-input` with the field.
+ *     too long and what the steps get wrong, with an InputError that names the field.
  * A2. It asks for nothing: no store, no subject, no other capability. The same document gives the same answer.
  */
 import { type Context, defineAgent, type Json } from '@cim/alchemist/agent';

@@ -53,7 +53,7 @@ export interface Parsed {
 }
 
 /** Runs of white space to one space, none at the ends. */
-export const tidy = (text: string): string => text.replace(/\s+/gu, ' ').trim();
+const tidy = (text: string): string => text.replace(/\s+/gu, ' ').trim();
 
 export class Collector implements Parsed {
   title?: string;

@@ -12,7 +12,7 @@ export interface OutlineEntry {
 }
 
 /** Small letters, no punctuation, `-` for spaces. */
-export function slug(text: string): string {
+function slug(text: string): string {
   const bare = text.toLowerCase().replace(/[^\p{L}\p{N}\p{M}\p{Pc}\s-]/gu, '');
   return bare.trim().replace(/\s/g, '-').slice(0, 120) || 'section';
 }

@@ -76,7 +76,9 @@ function rank(
 
 /** Runs of words without small words, numbers or punctuation between them; too long ones are no phrases. */
 function* stretches(text: string, small: ReadonlySet<string>): Generator<string[]> {
-  for (const clause of text.split(/[.,;:!?…()[\]{}"“”„«»–—|/\\。、，！？]+|\s[-]\s/u)) {
+  // Addresses are no words; texts have single spaces (M2).
+  const prose = text.split(' ').map((each) => (each.includes('@') || each.includes('://') ? '.' : each));
+  for (const clause of prose.join(' ').split(/[.,;:!?…()[\]{}"“”„«»–—|/\\。、，！？]+|\s[-]\s/u)) {
     let run: string[] = [];
     for (const each of [...wordsOf(clause), '']) {
       // French and Italian elide: l'usine is about the usine.

@@ -8,7 +8,7 @@
 import { Tokenizer, type TokenizerCallbacks } from 'htmlparser2';
 
 /** Deepest nesting that is followed. Documents people write stay below 50. */
-export const deepest = 256;
+const deepest = 256;
 
 /** @param content what will be written to the parser, in one piece; `depth` tells how many elements are open */
 export function shallowTokenizer(content: string, depth: () => number): typeof Tokenizer {

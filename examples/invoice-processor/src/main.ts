@@ -5,7 +5,7 @@
  * S1. `invoice.validate` leaves no trace; `invoice.process` records an accepted document once and emits one event per call.
  * S2. A document is accepted when no rule of severity `error` is broken and nothing else is known under its seller, number
  *     and date. Only accepted documents are remembered, so a mended one can be sent again.
- * S3. What is no XML or no UBL invoice is refused as `invalid-input`, not judged.
+ * S3. What is no XML or no UBL invoice is refused with an InputError that names the place, not judged.
  */
 import { type Call, type Context, defineService, type Json } from '@cim/alchemist/agent';
 import { type Claim, claim, contentDigest, documentKey, look, type Standing } from './duplicates.ts';

@@ -17,7 +17,7 @@ const longestTag = 8192;
 const forbiddenCharacter = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
 
 /** `line 3, column 7` of an offset, both from 1. */
-export function place(text: string, offset: number): string {
+function place(text: string, offset: number): string {
   const before = text.slice(0, offset);
   const line = before.split('\n').length;
   return `line ${line}, column ${offset - before.lastIndexOf('\n')}`;

@@ -149,7 +149,10 @@ it('runs as one bundled file with nothing but what an isolate has', async () => 
     btoa,
     structuredClone,
   };
-  const definition = vm.runInContext(`${code};bundle.default`, vm.createContext(globals));
+  const definition = vm.runInContext(
+    `${code};bundle.default`,
+    vm.createContext(globals, { codeGeneration: { strings: false, wasm: false } }),
+  );
   const { ctx, emitted } = contextInMemory();
   const answer = await definition.capabilities['invoice.process'].handle({ xml }, ctx, { id: '1' });
   expect(answer).toMatchObject({ outcome: 'accepted', totals: { payable: '1227.77' } });

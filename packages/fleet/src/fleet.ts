@@ -17,6 +17,7 @@ import { writeJson } from './files.ts';
 import { startHub } from './hub.ts';
 import { startLeaf } from './leaf.ts';
 import { endLeftovers, takeLock } from './machine/lock.ts';
+import { signal } from './machine/surroundings.ts';
 import { type Link, openLink } from './nats/link.ts';
 import type { NatsProcess } from './nats/server.ts';
 import { type Overlay, startRegistry } from './registry.ts';
@@ -40,9 +41,15 @@ export interface FleetOptions {
   readonly profileFile?: string;
   /** Start processes again that end by themselves. */
   readonly revive?: boolean;
-  /** Told what is being started or has ended by itself, for people. */
+  /** Told when a part is being started and when it is up. */
+  readonly onPart?: (event: PartEvent) => void;
+  /** Told what ended by itself and came back, for people. */
   readonly told?: (line: string) => void;
 }
+
+export type PartEvent =
+  | { readonly kind: 'starting'; readonly part: string }
+  | { readonly kind: 'up'; readonly part: string; readonly detail: string; readonly ms: number };
 
 export interface Member {
   readonly instance: string;
@@ -73,6 +80,8 @@ export interface Fleet extends AsyncDisposable {
   onChange(listener: () => void): void;
   /** @returns names of what could not be stopped in time or failed to */
   stop(deadlineMs?: number): Promise<string[]>;
+  /** Ends every process at once (SIGKILL) and waits for nothing. */
+  abandon(): void;
 }
 
 const STOP_MS = 30_000;
@@ -82,7 +91,7 @@ const LEAST_FREE_BYTES = 64 * 2 ** 20;
 /** @throws Fault with the reason, after everything that had been started was stopped */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const directory = resolve(options.directory);
-  const { links = 'direct', told = () => {} } = options;
+  const { links = 'direct', told = () => {}, onPart = () => {} } = options;
   const instances = (options.instances ?? ['cim-a', 'cim-b']).map(checkedInstance);
   const resumed = existsSync(join(directory, 'secrets'));
   const lock = takeLock(directory);
@@ -99,42 +108,70 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     const leaves = new Map<string, NatsProcess>();
     const agents = new Map<string, Daemon>();
 
-    const parts: Part[] = [
-      one('hub', async () => {
-        const wishedPort = options.wishedPorts?.hub;
-        hub = await startHub({ directory, secrets, instances, ...(wishedPort === undefined ? {} : { wishedPort }) });
-        revival?.watch('hub', hub);
-        return hub;
-      }),
-      many('links', links === 'proxied' ? instances : [], wires, () =>
-        openLink({ target: { host: '127.0.0.1', port: hub.leafPort! } }),
+    const parts: DetailedPart[] = [
+      one(
+        'hub',
+        async () => {
+          const wishedPort = options.wishedPorts?.hub;
+          hub = await startHub({ directory, secrets, instances, ...(wishedPort === undefined ? {} : { wishedPort }) });
+          revival?.watch('hub', hub);
+          return hub;
+        },
+        () => `nats-server ${hub.version} at ${hub.url}`,
       ),
-      many('leaves', instances, leaves, async (instance) => {
-        const wire = wires.get(instance) ?? { host: '127.0.0.1', port: hub.leafPort! };
-        const leaf = await startLeaf({ directory, secrets, instance, hub: wire });
-        revival?.watch(`leaf ${instance}`, leaf);
-        return leaf;
-      }),
-      one('registry', async () => {
-        const { registryConfig: overlay, wishedPorts } = options;
-        registry = await startRegistry({ directory, secrets, hubUrl: hub.url, wishedPort: wishedPorts?.registry, overlay });
-        revival?.watch('registry', registry);
-        return registry;
-      }),
-      many('node-agents', instances, agents, async (instance, index) => {
-        const agent = await startAgent({
-          directory,
-          secrets,
-          instance,
-          leafUrl: leaves.get(instance)!.url,
-          wishedPort: options.wishedPorts?.agents?.[index],
-          overlay: options.agentConfig?.(instance),
-        });
-        revival?.watch(`node-agent ${instance}`, agent);
-        return agent;
-      }),
+      ...(links === 'direct'
+        ? []
+        : [
+            many(
+              'links',
+              instances,
+              wires,
+              () => openLink({ target: { host: '127.0.0.1', port: hub.leafPort! } }),
+              () => `${wires.size} relays`,
+            ),
+          ]),
+      many(
+        'leaves',
+        instances,
+        leaves,
+        async (instance) => {
+          const wire = wires.get(instance) ?? { host: '127.0.0.1', port: hub.leafPort! };
+          const leaf = await startLeaf({ directory, secrets, instance, hub: wire });
+          revival?.watch(`leaf ${instance}`, leaf);
+          return leaf;
+        },
+        () => [...leaves].map(([instance, { url }]) => `${instance} at ${url}`).join(', '),
+      ),
+      one(
+        'registry',
+        async () => {
+          const { registryConfig: overlay, wishedPorts } = options;
+          registry = await startRegistry({ directory, secrets, hubUrl: hub.url, wishedPort: wishedPorts?.registry, overlay });
+          revival?.watch('registry', registry);
+          return registry;
+        },
+        () => registry.url,
+      ),
+      many(
+        'node-agents',
+        instances,
+        agents,
+        async (instance, index) => {
+          const agent = await startAgent({
+            directory,
+            secrets,
+            instance,
+            leafUrl: leaves.get(instance)!.url,
+            wishedPort: options.wishedPorts?.agents?.[index],
+            overlay: options.agentConfig?.(instance),
+          });
+          revival?.watch(`node-agent ${instance}`, agent);
+          return agent;
+        },
+        () => [...agents].map(([instance, { url }]) => `${instance} at ${url}`).join(', '),
+      ),
     ];
-    const running = await startParts(systemClock, parts.map(announced(told)), STOP_MS);
+    const running = await startParts(systemClock, parts.map(announced(onPart)), STOP_MS);
     const members = instances.map(
       (instance): Member => ({
         instance,
@@ -176,6 +213,12 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       logs: () => named(({ logFile }) => logFile),
       onChange: (listener) => revival?.onChange(listener),
       stop,
+      abandon: () => {
+        revival?.stop();
+        for (const pid of Object.values(named((process) => (process.alive() ? process.pid : 0))))
+          if (pid > 0) signal(pid, 'SIGKILL');
+        lock.release();
+      },
       [Symbol.asyncDispose]: async () => void (await stop()),
     };
   } catch (error) {
@@ -215,10 +258,15 @@ interface Stoppable {
   stop(deadlineMs?: number): Promise<unknown>;
 }
 
-function one(name: string, start: () => Promise<Stoppable>): Part {
+interface DetailedPart extends Part {
+  readonly detail: () => string;
+}
+
+function one(name: string, start: () => Promise<Stoppable>, detail: () => string): DetailedPart {
   let started: Stoppable | undefined;
   return {
     name,
+    detail,
     async start() {
       started = await start();
     },
@@ -232,16 +280,19 @@ function many<T extends Stoppable>(
   instances: readonly string[],
   into: Map<string, T>,
   start: (instance: string, index: number) => Promise<T>,
-): Part {
+  detail: () => string,
+): DetailedPart {
   const stop = async (deadline: number) => {
     await Promise.all([...into.values()].map((started) => started.stop(deadline)));
   };
   return {
     name,
+    detail,
     async start() {
-      const outcomes = await Promise.allSettled(
-        instances.map(async (instance, index) => into.set(instance, await start(instance, index))),
-      );
+      const begun = instances.map(async (instance, index) => [instance, await start(instance, index)] as const);
+      const outcomes = await Promise.allSettled(begun);
+      // In the order of the instances, whichever came first.
+      for (const outcome of outcomes) if (outcome.status === 'fulfilled') into.set(...outcome.value);
       const failed = outcomes.find((outcome) => outcome.status === 'rejected');
       if (!failed) return;
       await stop(STOP_MS);
@@ -251,13 +302,15 @@ function many<T extends Stoppable>(
   };
 }
 
-function announced(told: (line: string) => void): (part: Part) => Part {
-  return (part) => ({
-    ...part,
+function announced(onPart: (event: PartEvent) => void): (part: DetailedPart) => Part {
+  return ({ name, detail, start, stop }) => ({
+    name,
+    stop,
     start: async () => {
+      onPart({ kind: 'starting', part: name });
       const begun = systemClock.monotonic();
-      await part.start();
-      told(`${part.name} up after ${Math.round(systemClock.monotonic() - begun)} ms`);
+      await start();
+      onPart({ kind: 'up', part: name, detail: detail(), ms: systemClock.monotonic() - begun });
     },
   });
 }

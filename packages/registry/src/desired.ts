@@ -10,7 +10,6 @@
  * D4. A dry run is the same checks and no write.
  */
 import {
-  canonicalBytes,
   type DesiredRecord,
   DesiredRecord as DesiredRecordSchema,
   decodeJson,
@@ -23,6 +22,7 @@ import {
 } from '@cim/contracts';
 import type { Actor, Audit } from './audit.ts';
 import type { Catalog } from './catalog.ts';
+import { formFault } from './nesting.ts';
 import type { Bucket } from './store/bucket.ts';
 import type { BucketView } from './store/view.ts';
 
@@ -157,16 +157,10 @@ function refuseOtherId(id: DesiredId, { document }: DesiredRecord): void {
   if (issues.length > 0) throw invalid(issues);
 }
 
-/** What has no canonical form can be neither signed nor stored as it was sent (numbers beyond JSON, nesting without end). */
+/** What has no form can be neither signed nor stored as it was sent (numbers beyond JSON, nesting without end). */
 function refuseWithoutForm({ document }: DesiredRecord): void {
-  try {
-    canonicalBytes(document);
-  } catch (cause) {
-    throw new Fault('invalid-input', `desired: document: has no canonical JSON form (${(cause as Error).message})`, {
-      cause,
-      issues: [{ path: 'document', message: `has no canonical JSON form (${(cause as Error).message})` }],
-    });
-  }
+  const message = formFault(document);
+  if (message !== undefined) throw invalid([{ path: 'document', message }]);
 }
 
 function refuseGeneration({ document }: DesiredRecord, before: DesiredRecord | undefined): void {

@@ -27,6 +27,7 @@ import {
 import type { Actor, Audit } from './audit.ts';
 import type { Catalog } from './catalog.ts';
 import { createLanes } from './lanes.ts';
+import { formFault } from './nesting.ts';
 import { type Spool, spool } from './spool.ts';
 import type { Objects } from './store/objects.ts';
 
@@ -155,6 +156,9 @@ async function check(held: Spool, statement: BundleStatement): Promise<Manifest>
   if (held.digest !== statement.digest)
     throw new Fault('digest-mismatch', `the body: expected ${statement.digest}, found ${held.digest}`);
   const { manifest } = await readBundle(held.read());
+  const form = formFault(manifest);
+  if (form !== undefined)
+    throw new Fault('bundle-malformed', `manifest: ${form}`, { issues: [{ path: 'manifest', message: form }] });
   const issues: FieldIssue[] = [];
   for (const field of ['name', 'version', 'kind'] as const) {
     if (manifest[field] !== statement[field])
@@ -163,19 +167,10 @@ async function check(held: Spool, statement: BundleStatement): Promise<Manifest>
         message: `expected "${statement[field]}" as in the signed statement, found "${manifest[field]}"`,
       });
   }
-  const found = digestOfManifest(manifest);
+  const found = manifestDigest(manifest);
   if (issues.length === 0 && found !== statement.manifestDigest)
     issues.push({ path: 'manifest', message: `expected the manifest signed as ${statement.manifestDigest}, found ${found}` });
   if (issues.length > 0)
     throw new Fault('bundle-malformed', issues.map(({ path, message }) => `${path}: ${message}`).join('; '), { issues });
   return manifest;
-}
-
-function digestOfManifest(manifest: Manifest): string {
-  try {
-    return manifestDigest(manifest);
-  } catch (cause) {
-    // Nested so deep, or numbers so large, that it has no canonical form.
-    throw new Fault('bundle-malformed', `manifest: has no canonical JSON form (${(cause as Error).message})`, { cause });
-  }
 }

@@ -17,7 +17,7 @@ const typeCodes: Readonly<Record<'invoice' | 'credit-note', ReadonlySet<string>>
 const numeric = /(?:Amount|Quantity|Percent|MultiplierFactorNumeric)$/;
 
 /** True for a day that exists, written `2024-02-29`. */
-export function isDate(text: string): boolean {
+function isDate(text: string): boolean {
   const parts = /^(\d{4})-(\d{2})-(\d{2})$/.exec(text);
   if (parts === null) return false;
   const [year, month, day] = [Number(parts[1]), Number(parts[2]), Number(parts[3])];

@@ -8,7 +8,7 @@
  * C4. While it lives, a ledger file says which process it is, so that the next fleet in this directory can end what was left over.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Fault, systemClock } from '@cim/contracts';
@@ -51,12 +51,21 @@ export interface ChildOptions {
   readonly ledgerFile?: string;
 }
 
+const TAIL_BYTES = 16 * 1024;
+
 /** The last lines of a log, for error messages. */
 export function tailOf(file: string, lines = 12): string {
+  const tail = Buffer.alloc(TAIL_BYTES);
+  let descriptor: number | undefined;
   try {
-    return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+    descriptor = openSync(file, 'r');
+    const { size } = fstatSync(descriptor);
+    const length = readSync(descriptor, tail, 0, TAIL_BYTES, Math.max(0, size - TAIL_BYTES));
+    return tail.toString('utf8', 0, length).trimEnd().split('\n').slice(-lines).join('\n');
   } catch {
     return '';
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 }
 
@@ -72,6 +81,8 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     cwd: options.cwd,
     env: { ...inherited(), ...options.env },
     stdio: ['ignore', options.stdout ? 'pipe' : log, log],
+    // A group of its own: Ctrl-C on our terminal is ours to act on, in order.
+    detached: true,
   });
   try {
     await spawned(process, options.command);

@@ -32,6 +32,8 @@ export interface StartNatsOptions
 
 export interface NatsProcess extends AsyncDisposable {
   readonly name: string;
+  /** Of nats-server, e.g. `2.12.1`. */
+  readonly version: string;
   readonly port: number;
   readonly url: string;
   /** Where leaves join, where it listens for them. */
@@ -146,6 +148,7 @@ export async function startNatsServer(options: StartNatsOptions): Promise<NatsPr
   const stop = async (deadline = 5_000) => void (await child.stop(deadline));
   return {
     name,
+    version: binary.version,
     port: ports!.client,
     url: `nats://${host}:${ports!.client}`,
     leafPort: ports!.leaf,

@@ -48,6 +48,8 @@ export interface CellOptions {
   /** Bytes the cell may hold beyond the heaps of its isolates. */
   readonly allowanceBytes: number;
   readonly page: number;
+  /** Longest time from birth to ready, ms. */
+  readonly startMs: number;
   /** The cell is gone. */
   readonly onEnd: (cell: Cell) => void;
 }
@@ -84,6 +86,8 @@ export class Cell implements Slot {
   #pingAt = 0;
   #sample: Sample = { rssBytes: 0, heldBytes: 0, cpuMs: 0 };
   #lookedAt: number;
+  readonly #born: number;
+  #greetedYet = false;
   #lastIn: number | undefined;
   #allowance: Allowance = fullAllowance(1000);
 
@@ -93,7 +97,8 @@ export class Cell implements Slot {
     this.clock = clock;
     this.maxReply = options.maxReply;
     this.pid = child.pid ?? 0;
-    this.#lookedAt = clock.monotonic();
+    this.#born = clock.monotonic();
+    this.#lookedAt = this.#born;
     this.#socket = child.stdio[3] as Socket;
     this.ready = new Promise((resolve, reject) => {
       this.#greeted = (error) => (error ? reject(error) : resolve());
@@ -195,6 +200,10 @@ export class Cell implements Slot {
   /** Looks at the cell from outside: memory, cpu, whether it answers. @param full true when also idle cells are looked at */
   look(now: number, full: boolean): void {
     if (this.ended) return;
+    if (!this.#greetedYet) {
+      if (now - this.#born > this.#options.startMs) this.kill('stall', `was not ready within ${this.#options.startMs} ms`);
+      return;
+    }
     const busy =
       this.#ping !== undefined || this.#allowance.resting || [...this.#replicas.values()].some((replica) => replica.busy);
     if (!busy && !full) return;
@@ -249,6 +258,7 @@ export class Cell implements Slot {
     }
     if (message.kind === 'hello') {
       if (message.protocol !== PROTOCOL) throw new Error(`protocol ${message.protocol}`);
+      this.#greetedYet = true;
       this.#greeted();
       return;
     }

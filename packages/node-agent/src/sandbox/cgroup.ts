@@ -7,7 +7,7 @@
  * G2. What cannot be had is no error: `findCgroups` answers undefined with the reason.
  */
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 
 /** Limits of one cell. */
 export interface CellLimits {
@@ -48,10 +48,10 @@ export function findCgroups(places: CgroupPlaces = {}): Cgroups | { readonly mis
   try {
     const own = /^0::(\/.*)$/m.exec(places.own ?? readFileSync('/proc/self/cgroup', 'utf8'))?.[1];
     if (own === undefined || !existsSync(join(mount, 'cgroup.controllers'))) return { missing: 'no cgroup v2 here' };
-    const here = join(mount, own);
+    const here = resolve(mount, `.${own}`);
     // systemd's DelegateSubgroup has put us one below the delegated group; without it we make that room ourselves.
     const root = basename(here) === DAEMON ? dirname(here) : here;
-    if (root === mount) return { missing: 'the daemon runs in the root group' };
+    if (root === resolve(mount)) return { missing: 'the daemon runs in the root group' };
     accessSync(join(root, 'cgroup.procs'), constants.W_OK);
     const offered = readFileSync(join(root, 'cgroup.controllers'), 'utf8').trim().split(' ');
     const lacking = CONTROLLERS.filter((name) => !offered.includes(name));

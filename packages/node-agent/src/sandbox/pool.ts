@@ -72,6 +72,7 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
       maxReply,
       allowanceBytes,
       page,
+      startMs,
       onEnd(ended) {
         cells.delete(ended);
         if (spares.delete(ended)) later();

@@ -253,6 +253,10 @@ export function guestFault(value: unknown): GuestFault {
     code,
     detail: detail.slice(0, 8192),
     ...(typeof stack === 'string' ? { stack: stack.slice(0, 8192) } : {}),
-    issues: list.map((issue) => ({ path: `${issue?.path}`.slice(0, 300), message: `${issue?.message}`.slice(0, 500) })),
+    issues: list.map((issue) => {
+      const { path, message } = (issue ?? {}) as Record<string, unknown>;
+      if (typeof path !== 'string' || typeof message !== 'string') throw new MalformedFrame('issue');
+      return { path: path.slice(0, 300), message: message.slice(0, 500) };
+    }),
   };
 }

@@ -14,7 +14,6 @@ import {
   LONGEST_CALL_MS,
   type Logger,
   type Manifest,
-  type Timer,
   type WorkloadStatus,
   waitUntil,
   withDeadline,
@@ -28,6 +27,7 @@ import { defaultRestartPolicy, type RestartPolicy } from '../core/restart.ts';
 import type { Held } from '../desired/store.ts';
 import type { HostDoor, ReplicaId, Sandbox } from '../sandbox/sandbox.ts';
 import { createEditions, type Emit } from './editions.ts';
+import { createNotes } from './notes.ts';
 import type { Reconciled } from './reconciler.ts';
 import { openReplica, type Replica, type ReplicaTiming } from './replica.ts';
 import { listWorkloads, type Roster } from './roster.ts';
@@ -75,8 +75,6 @@ export interface Supervisor extends Reconciled {
   stop(deadlineMs: number): Promise<void>;
 }
 
-/** After a change of version, ms: what drains still reads its assets, and many changes are one collection. */
-const COLLECT_AFTER_MS = 2_000;
 /** How long past the deadline of a stop a close may take, ms. */
 const CLOSE_GRACE_MS = 500;
 
@@ -88,7 +86,6 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   let nextId = 1;
   type Phase = { readonly kind: 'running' } | { readonly kind: 'stopping'; readonly empty: () => void };
   let phase: Phase = { kind: 'running' };
-  let collecting: Timer | undefined;
 
   const changed = (workload: Workload) => {
     dirty.add(workload);
@@ -96,6 +93,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   };
   const editions = createEditions({ ...options, restart: options.restart ?? defaultRestartPolicy, changed });
   const roster: Roster = listWorkloads({ clock, editions, changed: (workload) => dirty.add(workload) });
+
+  const notes = createNotes({ ...options, workloads: () => roster.all() });
 
   /** Calls, subscriptions and schedules of a workload, from what it is now. */
   const reroute = (workload: Workload) => {
@@ -201,29 +200,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     workload.serving = { edition: editionId, replicas };
     const edition = workload.editions.get(editionId);
     reroute(workload);
-    if (before === editionId || !edition || edition.bundle.kind !== 'here') return;
-    const { statement, publisher } = edition.bundle.verified;
-    const noted = Promise.all([
-      options.floors.raise(statement.name, publisher.key, statement.sequence),
-      options.served(workload.key, edition.record),
-    ]);
-    noted.then(collect, (error) =>
-      log.error({ workload: workload.key, error: (error as Error).message }, 'what serves could not be noted on disk'),
-    );
-  };
-
-  /** Soon and once, however many workloads change together. */
-  const collect = () => {
-    if (phase.kind === 'stopping') return;
-    collecting ??= clock.after(COLLECT_AFTER_MS, () => {
-      collecting = undefined;
-      const keep = new Set(options.pinned());
-      for (const workload of roster.all())
-        for (const { record } of workload.editions.values()) keep.add(record.document.bundle.digest);
-      options.bundles
-        .collect(keep)
-        .catch((error) => log.warn({ error: (error as Error).message }, 'the bundle cache could not be collected'));
-    });
+    if (before !== editionId && edition) notes.serves(workload, edition);
   };
 
   const emptied = () => {
@@ -261,7 +238,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         const { generation } = workload.record.document;
         roster.remove(workload, statusOf(workload, router.stats(workload.key), clock.now()));
         reroute(workload);
-        collect();
+        notes.collect();
         return emit(`${workload.kind}.removed`, { version, generation }, workload.name);
       }
       case 'blocked': {
@@ -278,6 +255,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     const others = readyOf(workload, replica.edition);
     replica.drain(drainUntil());
     reroute(workload);
+    // Only now is it known when it must be over: the next pass waits for that.
+    options.wake();
     // Told once for an edition that leaves as a whole, and for each replica where only some do.
     if (others.length > 1 && workload.serving?.edition !== replica.edition) return;
     const bundle = workload.editions.get(replica.edition)?.record.document.bundle;
@@ -350,7 +329,6 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       if (phase.kind === 'stopping') return;
       const empty = Promise.withResolvers<void>();
       phase = { kind: 'stopping', empty: empty.resolve };
-      collecting?.cancel();
       const end = clock.monotonic() + deadlineMs;
       const all = roster.all();
       for (const { key, editions: own } of all) {
@@ -364,7 +342,9 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       for (const { replicas } of all) for (const replica of replicas.values()) replica.stop(left);
       emptied();
       try {
-        await withDeadline(clock, left + CLOSE_GRACE_MS, 'closing the replicas', () => empty.promise);
+        await withDeadline(clock, left + CLOSE_GRACE_MS, 'closing the replicas', () =>
+          Promise.all([empty.promise, notes.settled()]),
+        );
       } catch {
         log.error({ left: all.reduce((n, { replicas }) => n + replicas.size, 0) }, 'replicas were left to the sandbox to kill');
       }

@@ -84,13 +84,11 @@ export function sandboxOf(config: object = {}, options: Partial<SandboxOptions> 
   return createSandbox({ clock: systemClock, log: silentLogger, config: configOf(config), ...options });
 }
 
-let opened = 0;
 export function openOf(
   bundle: BundleInput,
   options: Partial<Omit<OpenOptions, 'bundle' | 'limits'>> & { readonly limits?: Partial<Limits> } = {},
 ): OpenOptions {
   const verified = bundleOf(bundle);
-  opened += 1;
   return {
     id: { instance: 'cim-test-001', kind: verified.manifest.kind, name: verified.manifest.name, version: '1.0.0', replica: 0 },
     isolation: 'dedicated',

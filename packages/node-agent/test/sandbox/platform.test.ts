@@ -7,6 +7,8 @@ let sandbox: Sandbox;
 beforeAll(async () => {
   sandbox = sandboxOf();
   await sandbox.start();
+  // Keeps the shared cell alive between the tests.
+  await sandbox.open(openOf({ source: 'return 1' }, { isolation: 'shared' }));
 });
 afterAll(() => sandbox.stop(500));
 

@@ -1,5 +1,5 @@
 /** Desired documents, the fleet and its events over HTTP. */
-import { type Clock, Fault } from '@cim/contracts';
+import { type Clock, Fault, type Logger } from '@cim/contracts';
 import type { DesiredStore, Expected } from '../desired.ts';
 import { type EventFilter, type Events, filterSubject } from '../events.ts';
 import type { Fleet } from '../fleet.ts';
@@ -11,6 +11,7 @@ import { routes } from './routes.ts';
 
 export interface StateRooms {
   readonly clock: Clock;
+  readonly log: Logger;
   readonly desired: DesiredStore;
   readonly fleet: Fleet;
   readonly events: Events;
@@ -84,6 +85,7 @@ export function stateHandlers(app: App, rooms: StateRooms): void {
         const listening = { filter, since };
         const reason = await serveEvents({ clock, events, listening, response: reply.raw, headers, stopping });
         if (reason !== 'client-gone') metrics.sseDropped(reason);
+        rooms.log.info({ requestId: request.id, by: request.caller?.name, reason }, 'an event stream ended');
       } finally {
         rooms.sseClients(--streams);
       }

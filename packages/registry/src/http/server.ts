@@ -32,7 +32,7 @@ export interface HttpDeps {
   readonly tokens: TokenBook;
   readonly metrics: Metrics;
   readonly catalog: Omit<CatalogRooms, 'clock'>;
-  readonly state: Omit<StateRooms, 'clock' | 'metrics' | 'stopping'>;
+  readonly state: Omit<StateRooms, 'clock' | 'log' | 'metrics' | 'stopping'>;
   readonly process: Omit<ProcessRooms, 'metrics'>;
 }
 
@@ -132,7 +132,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
 
   await describeApi(app, deps.process.version);
   catalogHandlers(app, { ...deps.catalog, clock });
-  stateHandlers(app, { ...deps.state, clock, metrics, stopping: stopping.signal });
+  stateHandlers(app, { ...deps.state, clock, log, metrics, stopping: stopping.signal });
   processHandlers(app, { ...deps.process, metrics });
   await serveDocs(app);
   await app.ready();

@@ -86,6 +86,9 @@ export function createEventLog(hub: Hub, clock: Clock, row: StreamRow): EventLog
       return { first: state.first_seq, last: state.last_seq };
     });
 
+  /** The server counts ns in 64 bits: a time of another age would wrap around. */
+  const within = (time: number) => Math.min(Math.max(time, 0), clock.now() + 86_400_000);
+
   return {
     append: (subject, event) =>
       hub.run(
@@ -96,7 +99,7 @@ export function createEventLog(hub: Hub, clock: Clock, row: StreamRow): EventLog
     bounds,
 
     read: (filter, since, max, signal) =>
-      stretch(filter, 'after' in since ? { sequence: since.after + 1 } : { time: since.time }, 0, max, signal),
+      stretch(filter, 'after' in since ? { sequence: since.after + 1 } : { time: within(since.time) }, 0, max, signal),
 
     async tail(filter, max) {
       const { first, last } = await bounds();

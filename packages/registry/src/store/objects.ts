@@ -114,6 +114,8 @@ export function createObjects(hub: Hub, clock: Clock, row: ObjectRow): Objects {
       for (let attempt = 0; attempt < TRIES; attempt++) {
         const found = await hub.run('looking for a bundle', (link) => metaOf(link, name));
         if (found && !found.meta.deleted && found.meta.size === size) {
+          // Whoever was quicker than us stored or marked these bytes after we first looked: that is the mark we wanted.
+          if (attempt > 0) return;
           const touched = { ...found.meta, mtime: new Date(clock.now()).toISOString() };
           if (await hub.run('storing a bundle', (link) => writeMeta(link, name, touched, found.revision))) return;
           continue;

@@ -183,8 +183,9 @@ export class Guest {
         this.#head = '';
         this.#body = '';
         text = unbox(this.#enter.applySync(undefined, [box(head + body), head.length], this.#timed));
+        // What is left of an interrupted batch does not count: going on with it proves nothing.
+        this.#strikes = 0;
       } else text = unbox(this.#resume.applySync(undefined, [], this.#timed));
-      this.#strikes = 0;
     } catch (error) {
       text = this.#fell(error);
     }

@@ -1,0 +1,193 @@
+/** The socket between daemon and cell: any cut of the bytes, any message, and cells that lie. */
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Frame, FrameReader, frame, MalformedFrame, textFrame } from '../../src/sandbox/frames.ts';
+import {
+  decodeFromCell,
+  decodeToCell,
+  encodeFromCell,
+  encodeToCell,
+  type FromCell,
+  type ToCell,
+} from '../../src/sandbox/protocol.ts';
+import { readRecords } from '../../src/sandbox/records.ts';
+import { alive, ask, faultFrom, openOf, sandboxOf, soon } from './fixture.ts';
+
+const read = (bytes: Buffer): Frame => {
+  const frames: Frame[] = [];
+  new FrameReader(2 ** 24).push(bytes, (one) => frames.push(one));
+  expect(frames).toHaveLength(1);
+  return frames[0]!;
+};
+
+describe('frames', () => {
+  test('come out as they went in, however the bytes are cut', () => {
+    const one = fc.record({
+      kind: fc.nat(255),
+      isolate: fc.nat(2 ** 32 - 1),
+      mark: fc.nat(2 ** 32 - 1),
+      text: fc.string({ unit: 'grapheme', maxLength: 200 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(one, { maxLength: 8 }),
+        fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 20 }),
+        (all, cuts) => {
+          const bytes = Buffer.concat(all.map(({ kind, isolate, mark, text }) => textFrame(kind, isolate, mark, text)));
+          const reader = new FrameReader(4096);
+          const seen: unknown[] = [];
+          for (let at = 0, i = 0; at < bytes.length; i += 1) {
+            const end = at + cuts[i % cuts.length]!;
+            reader.push(bytes.subarray(at, end), ({ payload, ...rest }) =>
+              seen.push({ ...rest, text: payload.toString('utf8') }),
+            );
+            at = end;
+          }
+          expect(seen).toEqual(all);
+        },
+      ),
+    );
+  });
+
+  test('a length above the limit is refused at the header', () => {
+    const bytes = frame(1, 1, 1, 101);
+    expect(() => new FrameReader(100).push(bytes.subarray(0, 13), () => {})).toThrow(MalformedFrame);
+  });
+});
+
+describe('messages', () => {
+  test('encode and decode are inverse', () => {
+    const opening = {
+      workload: { kind: 'agent', name: 'a', version: '1.0.0', instance: 'i', replica: 0 },
+      config: { ü: 1 },
+      capabilities: [],
+      subscribe: [],
+      schedule: [],
+    };
+    const more = { hooks: { start: false, stop: false, health: false }, memoryMb: 64, turnMs: 1, maxReply: 1 };
+    const toCell: ToCell[] = [
+      {
+        kind: 'open',
+        isolate: 7,
+        opening: { ...opening, ...more } as never,
+        entry: 'export default "ü"',
+        sourceMap: '{"ä":1}',
+      },
+      { kind: 'enter', isolate: 7, head: '0,1', body: 'büdy 😀' },
+      { kind: 'dispose', isolate: 7 },
+      { kind: 'ping', nonce: 9 },
+      { kind: 'measure' },
+    ];
+    for (const message of toCell) expect(decodeToCell(read(encodeToCell(message)))).toEqual(message);
+    const fromCell: FromCell[] = [
+      { kind: 'hello', protocol: 1 },
+      { kind: 'opened', isolate: 7, fault: undefined },
+      { kind: 'opened', isolate: 7, fault: { code: 'start-failed', detail: 'ü', issues: [] } },
+      { kind: 'out', isolate: 7, head: '0,1,3', body: 'ü😀' },
+      { kind: 'gone', isolate: 7, reason: 'out-of-time', detail: 'x' },
+      { kind: 'pong', nonce: 9 },
+      { kind: 'measured', rows: [[1, 2, 3]] },
+    ];
+    for (const message of fromCell) expect(decodeFromCell(read(encodeFromCell(message)))).toEqual(message);
+  });
+
+  test('no bytes make the reader of records throw anything but MalformedFrame, or hand over what does not fit', () => {
+    const nothing = { answer() {}, fault() {}, ask() {}, log() {}, metric() {}, wake() {} };
+    const number = fc.oneof(fc.integer(), fc.double(), fc.nat(6));
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.array(number).map((all) => all.join(',')),
+          fc.string(),
+        ),
+        fc.oneof(fc.string(), fc.json()),
+        (head, body) => {
+          try {
+            readRecords(head, body, nothing);
+          } catch (error) {
+            expect(error).toBeInstanceOf(MalformedFrame);
+          }
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+describe('a cell that lies', () => {
+  let folder: string;
+  let cellEntry: string;
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'cim-cell-'));
+    cellEntry = join(folder, 'cell', 'cell-main.mjs');
+    const source = fileURLToPath(new URL('./hostile-cell.ts', import.meta.url));
+    await build({ entryPoints: [source], outfile: cellEntry, format: 'esm', platform: 'node', bundle: true });
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('is killed for every lie, its isolate has an exit, and the sandbox goes on', async () => {
+    const deeds = [
+      ...execFileSync(
+        process.execPath,
+        ['-e', `console.log(require('fs').readFileSync(${JSON.stringify(cellEntry)}, 'utf8'))`],
+        { encoding: 'utf8' },
+      ).matchAll(/^ {2}(?:"([^"]+)"): \(\) =>/gm),
+    ].map(([, name]) => name!);
+    expect(deeds.length).toBeGreaterThan(30);
+    const sandbox = sandboxOf({ spareCells: 2 }, { cellEntry });
+    await sandbox.start();
+    for (const deed of deeds) {
+      const isolate = await sandbox.open(openOf({ source: 'return 1' }));
+      const call = faultFrom(ask(isolate, deed, { budgetMs: 3_000 }));
+      const exit = await Promise.race([
+        isolate.exited,
+        call.then((fault) => ({ kind: `call ended first: ${fault.code} ${fault.detail}` })),
+      ]);
+      expect([deed, exit.kind]).toEqual([deed, 'cell-died']);
+      expect((await call).code).toBe('cell-died');
+      expect(await soon(() => !alive(isolate.cellPid))).toBe(true);
+    }
+    await sandbox.stop(500);
+  });
+});
+
+describe('the daemon dies', () => {
+  test('no cell outlives it, not even one whose thread is held', async () => {
+    const fixture = new URL('./fixture.ts', import.meta.url).href;
+    const folder = mkdtempSync(join(tmpdir(), 'cim-daemon-'));
+    const file = join(folder, 'daemon.mjs');
+    // Loaded through the built package, as in the product.
+    const pool = new URL('../../dist/sandbox/pool.js', import.meta.url).href;
+    writeFileSync(
+      file,
+      `import { createSandbox } from ${JSON.stringify(pool)};
+       import { configOf, openOf } from ${JSON.stringify(fixture)};
+       import { silentLogger, systemClock } from '@cim/contracts';
+       const sandbox = createSandbox({ clock: systemClock, log: silentLogger, config: configOf({ spareCells: 2 }) });
+       await sandbox.start();
+       const limits = { turnMs: 60_000, timeoutMs: 60_000 };
+       const stuck = await sandbox.open(openOf({ source: 'Array.prototype.includes.call({ length: 2 ** 53 - 1 }, 1)' }, { limits }));
+       stuck.call({ callId: 'c', capability: 't.do', input: '1', budgetMs: 60_000, correlationId: 'k' }).catch(() => {});
+       setTimeout(() => console.log(JSON.stringify(sandbox.cells().map(({ pid }) => pid))), 300);
+       setInterval(() => {}, 1000);`.replace(`'@cim/contracts'`, JSON.stringify(import.meta.resolve('@cim/contracts'))),
+    );
+    const daemon = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    daemon.stdout.on('data', (chunk) => {
+      text += chunk;
+    });
+    expect(await soon(() => text.includes(']'), 15_000)).toBe(true);
+    const cells = JSON.parse(text) as number[];
+    expect(cells.length).toBeGreaterThanOrEqual(2);
+    expect(cells.every(alive)).toBe(true);
+    daemon.kill('SIGKILL');
+    expect(await soon(() => !cells.some(alive), 5_000)).toBe(true);
+    rmSync(folder, { recursive: true, force: true });
+  });
+});
