@@ -3,7 +3,7 @@
  *
  * Promises:
  * W1. Every wrong field has a line of its own; a path can be found in the document by eye: `trust.publishers[2].key`.
- * W2. What is found is shown cut short, and not at all where the field's name says it is a secret.
+ * W2. What is found is shown cut short, and not at all where the field's name, or the text itself, says it is a secret.
  */
 import type { z } from 'zod';
 
@@ -21,6 +21,8 @@ const SHOWN = 60;
 /** Most lines of one document: a document that is wrong in more places is another kind of document. */
 const MOST = 100;
 const SECRET = /password|passwd|secret|token|seed|credential|authorization/i;
+/** A private nkey, put where a public one belongs. */
+const SEED = /^S[A-Z][A-Z2-7]{20}/;
 
 /**
  * The issues of a zod error, at most 100.
@@ -76,7 +78,7 @@ function expectation(issue: Issue): string {
     case 'invalid_format':
       if (issue.format === 'base64') return 'expected base64 text';
       if (issue.format === 'datetime') return 'expected a time in UTC such as "2026-01-31T12:00:00Z"';
-      return issue.message;
+      return issue.message.startsWith('Invalid') ? `expected text of the form ${issue.pattern ?? issue.format}` : issue.message;
     default:
       return issue.message;
   }
@@ -108,7 +110,7 @@ function foundAt(value: unknown, path: Path): string {
     case 'undefined':
       return 'nothing';
     case 'string':
-      if (path.some((part) => SECRET.test(String(part)))) return `a text of ${found.length} characters`;
+      if (SEED.test(found) || path.some((part) => SECRET.test(String(part)))) return `a text of ${found.length} characters`;
       return found.length <= SHOWN
         ? JSON.stringify(found)
         : `${JSON.stringify(found.slice(0, SHOWN))}… (${found.length} characters)`;

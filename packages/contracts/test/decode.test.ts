@@ -15,6 +15,7 @@ const row = z.strictObject({
   at: z.iso.datetime().optional(),
   raw: z.base64().optional(),
   password: z.string().max(3).optional(),
+  form: z.string().regex(/^x+$/).optional(),
 });
 
 function refused(work: () => unknown): Fault {
@@ -52,6 +53,7 @@ describe('decode', () => {
     [{ name: 'ab', either: 5 }, 'either: expected a string or a list, found 5'],
     [{ name: 'ab', either: ['ok', ''] }, 'either[1]: expected at least 1 character, found ""'],
     [{ name: 'ab', at: 'noon' }, 'at: expected a time in UTC such as "2026-01-31T12:00:00Z", found "noon"'],
+    [{ name: 'ab', form: 'y' }, 'form: expected text of the form /^x+$/, found "y"'],
     [{ name: 'ab', raw: '!' }, 'raw: expected base64 text, found "!"'],
     [{ name: 'ab', password: 'hunter2' }, 'password: expected at most 3 characters, found a text of 7 characters'],
     [null, '(whole): expected an object, found null'],
@@ -95,6 +97,14 @@ describe('decode', () => {
     const fault = refused(() => decode(NodeAgentConfig, config, 'configuration', 'configuration-invalid'));
     expect(fault.code).toBe('configuration-invalid');
     expect(JSON.stringify(fault.toProblem())).not.toContain('hunter2');
+  });
+
+  it('never shows a private key that was put where a public one belongs', () => {
+    const seed = `SA${'B'.repeat(56)}`;
+    const config = { instance: { id: 'a' }, nats: { url: 'x' }, trust: { publishers: [{ name: 'a', key: seed }] } };
+    const fault = refused(() => decode(NodeAgentConfig, config, 'configuration'));
+    expect(fault.detail).toContain('trust.publishers[0].key: expected a public nkey');
+    expect(JSON.stringify(fault.toProblem())).not.toContain('BBBB');
   });
 
   it('a value that cannot be read is wrong input, not a crash', () => {

@@ -17,7 +17,11 @@ export function handClock(): HandClock {
   const after = (ms: number, fire: () => void): Timer => {
     const entry = { due: at + Math.max(ms, 0), fire };
     waiting.push(entry);
-    return { cancel: () => void (waiting = waiting.filter((one) => one !== entry)) };
+    return {
+      cancel() {
+        waiting = waiting.filter((one) => one !== entry);
+      },
+    };
   };
   const every = (ms: number, fire: () => void): Timer => {
     let timer: Timer;

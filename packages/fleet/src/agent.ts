@@ -37,6 +37,9 @@ export function startAgent({ directory, secrets, instance, leafUrl, wishedPort, 
         http: { host: '127.0.0.1', port: await portFor(configFile, again ? undefined : wishedPort, again) },
         stateDirectory: join(own, 'state'),
         secretsDirectory,
+        // Several instances share one machine here, and during a version change two versions share an instance: what workloads ask
+        // for at most is not counted against what one machine has. Each is still held to what it asks for.
+        sandbox: { cpu: '64', memory: '256Gi' },
         trust: {
           publishers: [{ name: 'fleet publisher', key: secrets.publisher.publicKey }],
           operators: [{ name: 'fleet operator', key: secrets.operator.publicKey }],

@@ -176,9 +176,10 @@ function explain(report: Report, error: unknown, fleet: Fleet | undefined): void
     add('expected', error.expected);
     add('found', error.found);
   } else if (error instanceof Fault) {
-    lines.push(`\n${paint.red('✗')} ${paint.bold(error.row.title)} (${error.code})`);
-    add('found', error.detail.replaceAll('\n', '\n            '));
-    for (const { path, message } of error.issues) add('', `${path}: ${message}`);
+    const [first = '', ...rest] = error.detail.split('\n');
+    lines.push(`\n${paint.red('✗')} ${paint.bold(first)}`, ...rest.map((line) => `    ${line}`));
+    for (const { path, message } of error.issues) lines.push(`    ${path}: ${message}`);
+    // The advice of a wrong configuration speaks of fields.
     if (error.code !== 'configuration-invalid' || error.issues.length > 0) add('advice', error.row.advice);
   } else {
     lines.push(`\n${paint.red('✗')} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);

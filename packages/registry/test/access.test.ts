@@ -56,7 +56,6 @@ describe('each route and each role', () => {
       if (needsNothing) expect([who, [401, 403].includes(status)]).toEqual([who, false]);
       else if (!role) expect([who, status]).toEqual([who, 401]);
       else expect([who, status === 403]).toEqual([who, !allows([role], row.need)]);
-      expect(status).not.toBe(401 + (role && !needsNothing ? 0 : 1000));
     }
   });
 
@@ -145,7 +144,7 @@ describe('every answer', () => {
       });
     for (const [text, code] of [
       ['NONSENSE\r\n\r\n', 'invalid-input'],
-      [`GET / HTTP/1.1\r\nhost: x\r\nx-long: ${'a'.repeat(200_000)}\r\n\r\n`, 'too-large'],
+      [`GET / HTTP/1.1\r\nhost: x\r\nx-long: ${'a'.repeat(20_000)}\r\n\r\n`, 'too-large'],
     ] as const) {
       const answer = await speak(text);
       expect(Problem.parse(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4))).code).toBe(code);

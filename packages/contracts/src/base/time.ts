@@ -86,8 +86,9 @@ export async function withDeadline<T>(
   const late = new Promise<never>((_, reject) => {
     timer = clock.after(ms, () => {
       const error = new DeadlineError(what, ms);
-      controller.abort(error);
+      // In this order: work that ends with an error of its own when it is aborted must not be taken for work that failed.
       reject(error);
+      controller.abort(error);
     });
   });
   // `after` does not hold the process; a wait does, so that a program cannot end in the middle of one.

@@ -51,7 +51,7 @@ export const NodeAgentConfig = z.strictObject({
       name: z.string().max(200).optional().describe('Name for people. Default: the id.'),
       location: z.string().max(200).optional().describe('Where it stands, e.g. "us-east-1".'),
       capabilities: z
-        .array(z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/))
+        .array(z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'expected a capability of the machine such as "gpu"'))
         .max(64)
         .default([])
         .describe('What the machine offers beyond what is detected, e.g. [ "gpu" ].'),
@@ -126,7 +126,7 @@ export const TokenEntry = z.strictObject({
   name: z.string().min(1).max(100).describe('Whose token it is; written into audit and events.'),
   sha256: z
     .string()
-    .regex(/^[0-9a-f]{64}$/)
+    .regex(/^[0-9a-f]{64}$/, 'expected a SHA-256: 64 lower-case hex digits')
     .describe('SHA-256 of the token, hex.'),
   roles: z.array(Role).min(1).describe('What it allows: viewer reads, publisher publishes, operator deploys, admin does all.'),
   expiresAt: z.iso.datetime().optional().describe('When it ends.'),

@@ -98,7 +98,8 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   let end: ChildEnd | undefined;
   const release = atExit(() => {
     signal(pid, 'SIGCONT');
-    signal(pid, 'SIGTERM');
+    // The kernel says it to those it watches; a daemon takes a second SIGTERM as "at once".
+    if (tether().length === 0) signal(pid, 'SIGTERM');
   });
   const ended = new Promise<ChildEnd>((resolve) => {
     process.once('exit', (code, by) => {

@@ -26,7 +26,7 @@ const END_MS = 3_000;
 /** Where the ledger entries of living processes are (see child.ts). */
 export const ledgerDirectory = (directory: string): string => join(directory, 'processes');
 
-/** @throws Fault `conflict` when a living fleet has the directory */
+/** @throws Fault `configuration-invalid` when a living fleet has the directory */
 export function takeLock(directory: string): Lock {
   const file = join(directory, 'lock.json');
   const mine = `${file}.${ownPid()}.${newSecret()}`;
@@ -47,13 +47,13 @@ export function takeLock(directory: string): Lock {
       const holder = read(file);
       if (holder && alive(holder)) {
         throw new Fault(
-          'conflict',
+          'configuration-invalid',
           `${directory}: process ${holder.pid} runs a fleet there; stop it first, or choose another directory with --state`,
         );
       }
       rmSync(file, { force: true });
     }
-    throw new Fault('conflict', `${directory}: another fleet is starting there; try again`);
+    throw new Fault('configuration-invalid', `${directory}: another fleet is starting there; try again`);
   } finally {
     rmSync(mine, { force: true });
   }

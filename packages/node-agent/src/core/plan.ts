@@ -151,6 +151,7 @@ function end(key: string, replica: SeenReplica, now: number, wait: (until: numbe
 /** Everything but growing: shift, drain, stop, forget. What should grow goes into `growths`. */
 function settle(wanted: Wanted, workload: Seen, now: number, wait: (until: number) => void, growths: Growth[]): Step[] {
   const { key } = wanted;
+  if (isSettled(wanted, workload)) return [];
   const steps: Step[] = [];
   const editionOf = (edition: string): SeenEdition =>
     workload.editions.find((e) => e.edition === edition) ?? {
@@ -205,6 +206,19 @@ function settle(wanted: Wanted, workload: Seen, now: number, wait: (until: numbe
   return steps;
 }
 
+/** The common case, told apart early: a node has a thousand workloads of which one has changed. */
+function isSettled({ edition, replicas }: Wanted, workload: Seen): boolean {
+  const { serving, editions } = workload;
+  return (
+    serving?.edition === edition &&
+    serving.replicas === replicas &&
+    editions.length === 1 &&
+    editions[0]!.hold.kind !== 'given-up' &&
+    workload.replicas.length === replicas &&
+    workload.replicas.every((r) => r.phase === 'ready' && r.edition === edition)
+  );
+}
+
 /** Ready before starting, then by index: whoever stands first is kept. */
 function keepFirst(a: SeenReplica, b: SeenReplica): number {
   const rank = (r: SeenReplica) => (r.phase === 'ready' ? 0 : 1);
@@ -231,12 +245,15 @@ function grow(
   now: number,
   wait: (until: number) => void,
 ): Step[] {
+  if (growths.length === 0) return [];
   const steps: Step[] = [];
   const slots = freeSlots(observed, settled, policy);
-  /** What each workload's editions hold, by `<key> <edition>` and by key. */
+  /** What the editions of those that grow hold, by `<key> <edition>` and by key. */
   const held = new Map<string, Capacity>();
   const hold = (name: string, demand: Demand) => held.set(name, plus(held.get(name) ?? NO_ROOM, demand));
+  const growing = new Set(growths.map(({ key }) => key));
   for (const { key, replicas } of observed) {
+    if (!growing.has(key)) continue;
     for (const { edition, demand } of replicas) {
       hold(key, demand);
       hold(`${key} ${edition}`, demand);

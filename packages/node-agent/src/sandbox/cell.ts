@@ -10,19 +10,20 @@ import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { type Clock, Fault, type Logger } from '@cim/contracts';
 import type { CellGroup, CellLimits } from './cgroup.ts';
+import { endingOf, faultOf, type Kill, openingFault, saysOutOfMemory } from './endings.ts';
 import { FrameReader } from './frames.ts';
+import { openingOf } from './opening.ts';
 import {
   decodeFromCell,
   encodeToCell,
   type FromCell,
   fromCellLimit,
   type GuestFault,
-  type Opening,
   PROTOCOL,
   type ToCell,
 } from './protocol.ts';
-import { faultOf, Replica, type Slot } from './replica.ts';
-import type { CellInfo, Exit, OpenOptions } from './sandbox.ts';
+import { Replica, type Slot } from './replica.ts';
+import type { CellInfo, OpenOptions } from './sandbox.ts';
 import {
   type Allowance,
   fullAllowance,
@@ -34,9 +35,6 @@ import {
   spend,
   stalled,
 } from './watchdog.ts';
-
-/** Why the daemon ended a cell. */
-export type Kill = 'memory' | 'stall' | 'malformed' | 'unused' | 'stop';
 
 export interface CellOptions {
   readonly child: ChildProcess;
@@ -55,6 +53,8 @@ export interface CellOptions {
 }
 
 const STDERR_BYTES = 4096;
+/** How long a dead cell's standard error is waited for, ms. */
+const LAST_WORDS_MS = 250;
 /** Bytes waiting in the socket beyond which a cell is not given more. */
 const UNREAD_BYTES = 64 * 2 ** 20;
 /** Source maps above this are left at home. */
@@ -78,7 +78,7 @@ export class Cell implements Slot {
   #dirty = new Set<Replica>();
   #newest = 0;
   #stderr = '';
-  #kill: { readonly why: Kill; readonly detail: string; readonly isolate: number | undefined } | undefined;
+  #kill: Kill | undefined;
   #ended = false;
   #greeted: (error?: Fault) => void = () => {};
   #ping: Ping | undefined;
@@ -119,7 +119,9 @@ export class Cell implements Slot {
       this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(-STDERR_BYTES);
     });
     child.on('error', (error) => this.#end(error.message));
-    child.on('exit', () => this.#end(''));
+    // `close` comes when standard error has been read to its end: its last words tell a crash for memory from others.
+    child.on('close', () => this.#end(''));
+    child.on('exit', () => void clock.after(LAST_WORDS_MS, () => this.#end('')));
     options.group?.add(this.pid);
   }
 
@@ -191,7 +193,7 @@ export class Cell implements Slot {
   }
 
   /** Ends the process; the first reason counts. */
-  kill(why: Kill, detail: string): void {
+  kill(why: Kill['why'], detail: string): void {
     if (this.#ended || this.#kill) return;
     this.#kill = { why, detail, isolate: isolateIn(this.pid) };
     this.#options.child.kill('SIGKILL');
@@ -319,92 +321,19 @@ export class Cell implements Slot {
     if (this.#ended) return;
     this.#ended = true;
     this.#socket.destroy();
-    const group = this.#options.group;
-    const memory =
-      this.#kill?.why === 'memory' || group?.outOfMemory() || /out of memory|is_heap_oom|OutOfMemory/i.test(this.#stderr);
+    const { group, log, onEnd } = this.#options;
+    const stderr = this.#stderr.trim();
+    const memory = group?.outOfMemory() === true || saysOutOfMemory(stderr);
     group?.remove();
-    const detail = this.#kill?.detail ?? (memory ? 'ran out of memory' : problem || 'the process ended by itself');
-    this.#greeted(
-      new Fault(
-        'cell-died',
-        `the cell ended before it was ready: ${detail}${this.#stderr ? ` (${this.#stderr.trim().slice(-300)})` : ''}`,
-      ),
-    );
     const replicas = [...this.#replicas.values()];
-    const culprit = this.#culprit(replicas);
-    const why = this.#kill?.why;
-    if (why !== 'unused' && why !== 'stop') {
-      const { log } = this.#options;
-      log.warn(
-        {
-          pid: this.pid,
-          why: why ?? (memory ? 'memory' : 'died'),
-          detail,
-          culprit: culprit?.options.id.name,
-          stderr: this.#stderr,
-        },
-        'cell ended',
-      );
+    const ending = endingOf({ kill: this.#kill, memory, problem, lastIn: this.#lastIn, parties: replicas });
+    const said = stderr === '' ? '' : ` (${stderr.slice(-300)})`;
+    this.#greeted(new Fault('cell-died', `the cell ended before it was ready: ${ending.detail}${said}`));
+    if (ending.why !== 'unused' && ending.why !== 'stop') {
+      const culprit = ending.culprit?.options.id.name;
+      log.warn({ pid: this.pid, why: ending.why, detail: ending.detail, culprit, stderr }, 'cell ended');
     }
-    for (const replica of replicas) {
-      const own: Exit = memory
-        ? { kind: 'out-of-memory', detail }
-        : why === 'stall'
-          ? { kind: 'out-of-time', detail }
-          : { kind: 'cell-died', detail };
-      const neighbour: Exit = {
-        kind: 'cell-died',
-        detail: culprit ? `its neighbour ${culprit.options.id.name} of the same publisher ended the cell: ${detail}` : detail,
-      };
-      replica.ended(replica === culprit || replicas.length === 1 ? own : neighbour);
-    }
-    this.#options.onEnd(this);
+    for (const replica of replicas) replica.ended(ending.exitOf(replica));
+    onEnd(this);
   }
-
-  /** Whose doing the end was: the isolate the cell was in, while it was being entered. */
-  #culprit(replicas: readonly Replica[]): Replica | undefined {
-    if (this.#kill?.why === 'stop' || this.#kill?.why === 'unused' || this.#kill?.why === 'malformed') return undefined;
-    if (replicas.length === 1) return replicas[0];
-    const within = this.#kill ? this.#kill.isolate : this.#lastIn;
-    const named = within === undefined ? undefined : this.#replicas.get(within);
-    if (this.#kill) return named;
-    // It died by itself, and the name was read a moment before: believed when that isolate had something to do.
-    const busy = replicas.filter((replica) => replica.busy);
-    return busy.length === 1 ? busy[0] : named?.busy ? named : undefined;
-  }
-}
-
-/** The fault of an opening that ended with the isolate. */
-function openingFault(exit: Exit): Fault {
-  switch (exit.kind) {
-    case 'faulted':
-      return exit.fault;
-    case 'out-of-memory':
-      return new Fault('out-of-memory', exit.detail);
-    case 'out-of-time':
-      return new Fault('turn-exceeded', exit.detail);
-    default:
-      return new Fault('cell-died', exit.kind === 'closed' ? 'closed while it was being opened' : exit.detail);
-  }
-}
-
-function openingOf({ id, bundle, limits, config }: OpenOptions, maxReply: number): Opening {
-  const { manifest } = bundle;
-  const { kind, name, version, instance, replica } = id;
-  return {
-    workload: { kind, name, version, instance, replica },
-    config,
-    ...(manifest.configSchema === undefined ? {} : { configSchema: manifest.configSchema }),
-    capabilities: Object.entries(manifest.capabilities).map(([capability, { input, output }]) => ({
-      name: capability,
-      ...(input === undefined ? {} : { input }),
-      ...(output === undefined ? {} : { output }),
-    })),
-    subscribe: manifest.subscribe,
-    schedule: Object.keys(manifest.schedule),
-    hooks: manifest.hooks,
-    memoryMb: Math.max(8, Math.floor(limits.memoryBytes / MIB)),
-    turnMs: limits.turnMs,
-    maxReply,
-  };
 }

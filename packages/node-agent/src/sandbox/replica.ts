@@ -7,7 +7,8 @@
  * P2. What the guest asks goes to its HostDoor with the call it is for; at most ASKS_LIMIT at a time.
  * P3. `exited` resolves once.
  */
-import { type Clock, type ErrorCode, Fault, type LogFields, type Timer } from '@cim/contracts';
+import { type Clock, Fault, type LogFields, type Timer } from '@cim/contracts';
+import { faultAt, faultOf } from './endings.ts';
 import { MalformedFrame } from './frames.ts';
 import { type Item, Ledger } from './ledger.ts';
 import { ASKS_LIMIT, type GuestFault, HEAD_LIMIT, IN, SOFT_OUT } from './protocol.ts';
@@ -28,45 +29,12 @@ export interface Slot {
   release(replica: Replica): void;
 }
 
-/** Faults a guest's own doing can cause. */
-const CODES: ReadonlySet<string> = new Set<ErrorCode>([
-  'invalid-input',
-  'handler-failed',
-  'output-invalid',
-  'reply-too-large',
-  'turn-exceeded',
-  'out-of-memory',
-  'start-failed',
-]);
 /** Messages, runs and hooks under way, beyond the calls. */
 const OTHERS = 256;
 const LOGS_A_SECOND = 512;
 const METRICS_A_SECOND = 4096;
 /** The least the daemon waits before it wakes an isolate, ms. */
 const SHORTEST_WAKE = 4;
-
-/** @throws MalformedFrame when no guest can have caused it */
-export function faultOf({ code, detail, stack, issues }: GuestFault): Fault {
-  if (!CODES.has(code)) throw new MalformedFrame('fault code');
-  const frames = stack?.split('\n').filter((line) => line.startsWith('    at ')) ?? [];
-  return new Fault(code as ErrorCode, [detail, ...frames].join('\n'), issues && issues.length > 0 ? { issues } : {});
-}
-
-/** The fault of a call that was under way when its isolate ended. */
-function faultAt(exit: Exit, item: Item): Fault {
-  switch (exit.kind) {
-    case 'closed':
-      return new Fault('workload-draining', `${item.kind} ${item.what}: the workload was closed before it answered`);
-    case 'out-of-memory':
-      return new Fault('out-of-memory', exit.detail);
-    case 'out-of-time':
-      return new Fault('turn-exceeded', exit.detail);
-    case 'faulted':
-      return new Fault('cell-died', exit.fault.detail);
-    case 'cell-died':
-      return new Fault('cell-died', exit.detail);
-  }
-}
 
 export class Replica implements Isolate {
   readonly options: OpenOptions;

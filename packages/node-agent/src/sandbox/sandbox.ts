@@ -49,8 +49,9 @@ export type HostOperation =
 /** The daemon's side of a replica: everything it may reach, checked against the manifest's grants. */
 export interface HostDoor {
   /**
-   * Does what the guest asked. Never trusts `args`.
-   * @returns a JSON value
+   * Does what the guest asked. Never trusts `args`. For `call` a fourth argument is the daemon's own, `{ budgetMs, correlationId }` of
+   * the call it is made for; whatever the guest sent there is dropped.
+   * @returns a JSON value, or undefined, which arrives as undefined; an `asset` as base64 text
    * @throws Fault handed to the guest as an error with its code
    */
   ask(operation: HostOperation, args: readonly unknown[], context: { readonly callId?: string }): Promise<unknown>;
@@ -125,7 +126,10 @@ export interface Sandbox {
    * @throws Fault start-failed, out-of-memory, turn-exceeded, deadline-exceeded, cell-died
    */
   open(options: OpenOptions): Promise<Isolate>;
-  /** How memory and cpu limits are kept. */
+  /**
+   * How memory and cpu limits are kept: by the kernel in a cgroup v2 per cell, or by the watchdog, which looks every 100 ms, ends a cell
+   * over its memory and stops one for a while that has used more cpu than its share.
+   */
   readonly limits: 'cgroup' | 'watchdog';
   cells(): readonly CellInfo[];
   /** Kills what is left after the deadline. No cell outlives it. */

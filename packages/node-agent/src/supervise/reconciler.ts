@@ -4,7 +4,7 @@
  * Promises:
  * L1. Level-triggered: why it was woken does not matter. Wakes that come together are one pass; passes never overlap.
  * L2. A pass waits for nothing: what a step begins reports back by waking the loop again.
- * L3. A pass that throws is logged and tried again; planning never takes more than half of the daemon's time.
+ * L3. A pass that throws is logged and tried again; heavy planning never takes more than half of the daemon's time.
  */
 import type { Clock, Logger, Timer } from '@cim/contracts';
 import type { Capacity } from '../core/admit.ts';
@@ -35,6 +35,8 @@ export interface Reconciler {
   stop(): void;
 }
 
+/** A pass shorter than this is followed by the next at once, ms. */
+const LIGHT_MS = 4;
 /** After a pass that threw, ms. */
 const AGAIN_MS = 1_000;
 
@@ -80,8 +82,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     if (state.kind !== 'resting') return;
     state.timer?.cancel();
     const rest = notBefore - clock.monotonic();
-    // A millisecond of planning is not worth a timer, which is no shorter.
-    if (rest < 1) {
+    // A few milliseconds of planning are no burden, and a timer is no shorter.
+    if (rest < LIGHT_MS) {
       state = { kind: 'woken', timer: undefined };
       queueMicrotask(pass);
     } else state = { kind: 'woken', timer: clock.after(rest, pass) };

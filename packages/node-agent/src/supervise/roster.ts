@@ -55,6 +55,7 @@ export function listWorkloads(deps: {
       replicas: new Map(),
       restarts: 0,
       announced: undefined,
+      seen: undefined,
       shown: { state: 'pending', since: clock.now() },
     };
     if (serving && serving.document.state === 'running') {
@@ -92,7 +93,7 @@ export function listWorkloads(deps: {
         else if (workload.record !== entry.record) change(workload, entry.record);
       }
       sorted = undefined;
-      wanted = held.map(({ key, record }) => wantedOf(key, record));
+      wanted = held.map(({ key, record }) => workloads.get(key)?.wanted ?? wantedOf(key, record));
     },
     wanted: () => wanted,
     all() {

@@ -82,17 +82,23 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const { clock, log, router, emit } = options;
   const listeners = new Set<() => void>();
   const dirty = new Set<Workload>();
+  /** Editions that lacked room in the last plan. */
+  const blocked = new Map<Edition, Workload>();
   const schedules = createSchedules({ clock, log });
   let nextId = 1;
   type Phase = { readonly kind: 'running' } | { readonly kind: 'stopping'; readonly empty: () => void };
   let phase: Phase = { kind: 'running' };
 
-  const changed = (workload: Workload) => {
+  const touch = (workload: Workload) => {
+    workload.seen = undefined;
     dirty.add(workload);
+  };
+  const changed = (workload: Workload) => {
+    touch(workload);
     options.wake();
   };
   const editions = createEditions({ ...options, restart: options.restart ?? defaultRestartPolicy, changed });
-  const roster: Roster = listWorkloads({ clock, editions, changed: (workload) => dirty.add(workload) });
+  const roster: Roster = listWorkloads({ clock, editions, changed: touch });
 
   const notes = createNotes({ ...options, workloads: () => roster.all() });
 
@@ -212,7 +218,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const take = (step: Exclude<Step, { kind: 'wait' }>) => {
     const workload = roster.get(step.key);
     if (!workload) return;
-    dirty.add(workload);
+    touch(workload);
     switch (step.kind) {
       case 'fetch':
         return editions.fetch(workload, roster.edition(workload, step.edition));
@@ -246,6 +252,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         if (edition.blocked === undefined)
           log.warn({ workload: workload.key, detail: step.detail }, 'no room to start a workload');
         edition.blocked = step.detail;
+        blocked.set(edition, workload);
       }
     }
   };
@@ -287,12 +294,11 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     observed: () => roster.all().map(seenOf),
     apply(steps) {
       if (phase.kind === 'stopping') return;
-      for (const workload of roster.all()) {
-        for (const edition of workload.editions.values()) {
-          if (edition.blocked === undefined) continue;
-          if (!steps.some((s) => s.kind === 'blocked' && s.key === workload.key && s.edition === edition.id))
-            edition.blocked = undefined;
-        }
+      for (const [edition, workload] of blocked) {
+        if (steps.some((s) => s.kind === 'blocked' && s.key === workload.key && s.edition === edition.id)) continue;
+        edition.blocked = undefined;
+        blocked.delete(edition);
+        touch(workload);
       }
       for (const step of steps) if (step.kind !== 'wait') take(step);
       if (dirty.size === 0) return;

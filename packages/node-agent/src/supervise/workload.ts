@@ -68,6 +68,8 @@ export interface Workload {
   restarts: number;
   /** Edition whose arrival has been announced. */
   announced: string | undefined;
+  /** What the planner saw last; undefined once anything has changed since. */
+  seen: Seen | undefined;
   /** State as last shown and since when (wall time), for the status. */
   shown: { state: string; since: number };
 }
@@ -125,8 +127,13 @@ const NO_DEMAND: Demand = { memoryBytes: 0, milliCpu: 0 };
 const demandIn = (edition: Edition | undefined): Demand =>
   edition?.bundle.kind === 'here' ? edition.bundle.demand : NO_DEMAND;
 
-/** The workload as the planner sees it. */
+/** The workload as the planner sees it. Kept until something changes: a node has a thousand of them. */
 export function seenOf(workload: Workload): Seen {
+  workload.seen ??= look(workload);
+  return workload.seen;
+}
+
+function look(workload: Workload): Seen {
   return {
     key: workload.key,
     serving: workload.serving,
@@ -145,7 +152,10 @@ export function seenOf(workload: Workload): Seen {
         edition: replica.edition,
         index: replica.index,
         phase: phase.kind,
-        inFlight: slot?.inFlight ?? 0,
+        // Of the moment it is asked: calls come and go without anybody being told.
+        get inFlight() {
+          return slot?.inFlight ?? 0;
+        },
         drainUntil: phase.kind === 'draining' ? phase.until : 0,
         demand: demandIn(workload.editions.get(replica.edition)),
       };
