@@ -73,7 +73,7 @@ export class Alchemist {
   }
 
   /** The NATS connection, opened once. @throws Fault when the profile names none or it cannot be reached */
-  connection(): Promise<Connection> {
+  async connection(): Promise<Connection> {
     const { nats } = this.profile;
     if (!nats) {
       throw wrong('nats.url', 'no NATS server is set: use --nats, CIM_NATS_URL, or .cim/profile.json (npm start writes one)');
@@ -164,7 +164,11 @@ export class Alchemist {
     return this.#deployDefinition(service, instance, options);
   }
 
-  #deployDefinition(what: WorkflowAgent | CustomService, instance: string, options: DeployDefaults): Promise<DeployResult> {
+  async #deployDefinition(
+    what: WorkflowAgent | CustomService,
+    instance: string,
+    options: DeployDefaults,
+  ): Promise<DeployResult> {
     const { id, code, version, capabilities, configuration, resources, config, replicas, isolation } = what.options;
     if (code && code.manifest.name !== id) {
       throw badField('id', `the bundle is named ${code.manifest.name}, the ${what.kind} ${id}: they must be the same`);
@@ -269,7 +273,7 @@ export class Alchemist {
 
   /** Asks the node to check a deployment and adds what the registry knows. */
   debugDeployment(options: DebugOptions): Promise<DebugReport> {
-    return debugDeployment(this.registry, async () => this.connection(), options);
+    return debugDeployment(this.registry, () => this.connection(), options);
   }
 
   #deployer(): Deployer {

@@ -137,7 +137,7 @@ it('scaffolds a project that tests, type-checks, bundles and verifies at once', 
     name: 'word-counter',
     version: '1.0.0',
     signed: true,
-    capabilities: ['text.count'],
+    capabilities: ['word-counter.hello'],
   });
   expect((await readdir(project)).filter((name) => name.startsWith('wc.cim')).sort()).toEqual(['wc.cim', 'wc.cim.sig']);
   expect((await cli(project, ['verify', 'wc.cim'], { env })).out).toMatch(/verified\n$/);
@@ -210,8 +210,9 @@ describe('print', () => {
     const tty = render({ env: { NO_COLOR: '1' } });
     const bar = tty.render.progress('upload');
     bar.update(512, 1024);
+    tty.render.note('meanwhile');
     bar.end();
-    expect(tty.said.err).toBe(`\rupload ${'█'.repeat(12)}${'░'.repeat(12)}  50% of 1.0 KiB\u001b[K\n`);
+    expect(tty.said.err).toBe(`\rupload ${'█'.repeat(12)}${'░'.repeat(12)}  50% of 1.0 KiB\u001b[K\nmeanwhile\n`);
     const plain = render({ errIsTty: false });
     const lines = plain.render.progress('upload');
     for (let n = 0; n <= 100; n += 5) lines.update(n, 100);

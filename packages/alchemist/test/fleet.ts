@@ -2,7 +2,7 @@
  * A hub with a real registry process, and a node that does as a test tells it: it reads desired documents like any node and says what
  * it is told to say of them. What real node-agents do is tested with real node-agents elsewhere; here it is the operator's side.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
@@ -19,12 +19,11 @@ import {
   type WorkloadStatus,
 } from '@cim/contracts';
 import { publish, serve } from '@cim/contracts/bus';
-import { natsServer, type TestNats } from '@cim/testkit';
+import { natsServer } from '@cim/testkit';
 import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { afterAll } from 'vitest';
-import { newSeed } from '../src/keys.ts';
+import { newSeed, writeSeed } from '../src/keys.ts';
 import { folder, write } from './support.ts';
 
 export const registryMain = fileURLToPath(new URL('../../registry/dist/main.js', import.meta.url));
@@ -43,12 +42,12 @@ export interface ToldNode {
 
 export interface TestFleet {
   readonly root: string;
-  readonly nats: TestNats;
   readonly url: string;
   /** Environment of an operator with all keys. */
   readonly env: Record<string, string>;
   readonly node: ToldNode;
-  readonly registry: ChildProcess;
+  /** Ends registry and hub. */
+  stop(): Promise<void>;
 }
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -80,13 +79,13 @@ export async function testFleet(instance: string): Promise<TestFleet> {
   await mkdir(join(root, 'work'), { recursive: true });
   await write(root, {
     pw: 'pw\n',
-    'publisher.seed': publisher.seed,
-    'operator.seed': operator.seed,
     'tokens.json': JSON.stringify({
       tokens: Object.entries(tokens).map(([name, roles]) => ({ name, sha256: sha256(name), roles })),
     }),
     'registry.json': JSON.stringify(config),
   });
+  await writeSeed(join(root, 'publisher.seed'), publisher.seed, 'publisher');
+  await writeSeed(join(root, 'operator.seed'), operator.seed, 'operator');
   const registry = spawn(process.execPath, [registryMain, '--config', join(root, 'registry.json')], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -97,18 +96,16 @@ export async function testFleet(instance: string): Promise<TestFleet> {
   const { url } = JSON.parse(line) as { url: string };
   const nc = await connect({ servers: nats.url, user: 'admin', pass: 'pw', inboxPrefix: inboxPrefix('node', instance) });
   const node = await toldNode(nc, instance);
-  afterAll(async () => {
-    registry.kill('SIGTERM');
-    if (registry.exitCode === null) await once(registry, 'exit');
-    await nc.close();
-    await nats[Symbol.asyncDispose]();
-  });
   return {
     root,
-    nats,
     url,
-    registry,
     node,
+    async stop() {
+      registry.kill('SIGTERM');
+      if (registry.exitCode === null) await once(registry, 'exit');
+      await nc.close();
+      await nats[Symbol.asyncDispose]();
+    },
     env: {
       CIM_REGISTRY_URL: url,
       CIM_TOKEN: 'boss',

@@ -1,7 +1,7 @@
 /** Publish, deploy, watch: the operator's side against a real registry over a real hub. */
 import { join } from 'node:path';
 import type { Fault } from '@cim/contracts';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   Alchemist,
   alerts,
@@ -24,7 +24,10 @@ beforeAll(async () => {
   fleet = await testFleet(INSTANCE);
   alchemist = await Alchemist.connect({}, bare(fleet.root, fleet.env));
   await fleet.node.beat();
-  return () => alchemist.close();
+});
+afterAll(async () => {
+  await alchemist?.close();
+  await fleet?.stop();
 });
 
 const built = async (files: Record<string, string>) => bundle(await write(await folder(), files));

@@ -1,4 +1,5 @@
 /** What the tests of this package share: a folder that goes away, the command in this process, projects on disk. */
+import { mkdtempSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -7,12 +8,12 @@ import type { Io } from '../src/cli/io.ts';
 import { run } from '../src/cli/program.ts';
 import { type Surroundings, surroundings } from '../src/surroundings.ts';
 
-/** A folder that is removed after the file's tests. */
-export async function folder(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'cim-alchemist-'));
-  afterAll(() => rm(path, { recursive: true, force: true }));
-  return path;
-}
+/** One place for all folders of a test file, removed after its tests. */
+const place = mkdtempSync(join(tmpdir(), 'cim-alchemist-'));
+afterAll(() => rm(place, { recursive: true, force: true }));
+
+/** A new empty folder. */
+export const folder = (): Promise<string> => mkdtemp(join(place, 'f-'));
 
 export async function write(root: string, files: Readonly<Record<string, string | Uint8Array>>): Promise<string> {
   for (const [name, text] of Object.entries(files)) {

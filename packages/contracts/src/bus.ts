@@ -84,9 +84,12 @@ export async function send(
   return reply;
 }
 
+/** Most characters of a detail that is sent where the whole does not fit. */
+const SHORT_DETAIL = 500;
+
 /**
  * Answers a request with a fault: problem document and the headers of the services protocol.
- * Never throws: where the connection is gone or the document too large for it, the caller's own deadline is the answer.
+ * Never throws: where the connection is gone, the asker's own deadline is the answer.
  */
 export function respondFault(message: Msg, fault: Fault): void {
   const headers = newHeaders();
@@ -94,8 +97,10 @@ export function respondFault(message: Msg, fault: Fault): void {
   headers.set(ERROR_HEADER, `${fault.code}: ${fault.row.title}`);
   try {
     message.respond(JSON.stringify(fault.toProblem()), { headers });
-  } catch {
-    // See above: there is nobody left to tell.
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError) || fault.detail.length <= SHORT_DETAIL) return;
+    // Larger than the server takes: the code and the beginning of the detail are worth more than silence.
+    respondFault(message, new Fault(fault.code, `${fault.detail.slice(0, SHORT_DETAIL - 1)}…`));
   }
 }
 

@@ -103,25 +103,27 @@ const quantity = <T extends string | number>(
   input: z.ZodType<T>,
   parse: (text: T) => number | undefined,
   expected: string,
+  title: string,
   example: string,
 ) =>
   input
     .refine((text) => parse(text) !== undefined, {
       error: (issue) => `expected ${expected}, found ${JSON.stringify(issue.input)?.slice(0, 60)}`,
     })
-    .meta({ examples: [example] });
+    .meta({ title, examples: [example] });
 
 const textOrNumber = z.union([z.string(), z.number()]);
 
 /** Schema of a byte quantity; stays text, see {@link parseBytes}. */
-export const Bytes = quantity(textOrNumber, parseBytes, 'an amount of bytes such as "4Gi", "512Mi" or "64GB"', '4Gi');
+export const Bytes = quantity(textOrNumber, parseBytes, 'an amount of bytes such as "4Gi", "512Mi" or "64GB"', 'size', '4Gi');
 /** Schema of a cpu quantity; stays text, see {@link parseCpu}. */
-export const Cpu = quantity(textOrNumber, parseCpu, 'cores such as "2", "0.5" or "500m"', '500m');
+export const Cpu = quantity(textOrNumber, parseCpu, 'cores such as "2", "0.5" or "500m"', 'cores', '500m');
 /** Schema of a length of time; stays text, see {@link parseDuration}. */
 export const DurationText = quantity(
   z.string(),
   parseDuration,
   'a length of time such as "500ms", "30s", "5m" or "1h30m"',
+  'time',
   '30s',
 );
 

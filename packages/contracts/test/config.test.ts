@@ -199,12 +199,15 @@ describe('each wrong field is named', () => {
     ).toEqual(['extra', 'http.port', 'instance.id', 'log.level', 'nats.tls.ca', 'nats.url']);
   });
 
-  /** Every key of a schema, by its path. */
-  const keys = (node: any, path: string): [string, any][] =>
-    Object.entries<any>(node.properties ?? {}).flatMap(([name, child]) => [
-      [path === '' ? name : `${path}.${name}`, child] as [string, any],
-      ...keys(child, path === '' ? name : `${path}.${name}`),
-    ]);
+  /** Every key of a JSON Schema by its path, those of lists and of names a person chooses included. */
+  const keys = (node: any, path: string): [string, any][] => [
+    ...Object.entries<any>(node.properties ?? {}).flatMap(([name, child]): [string, any][] => [
+      [`${path}${name}`, child],
+      ...keys(child, `${path}${name}.`),
+    ]),
+    ...(node.items ? keys(node.items, `${path}[].`) : []),
+    ...(node.additionalProperties ? keys(node.additionalProperties, `${path}<name>.`) : []),
+  ];
   const described = [
     ...keys(z.toJSONSchema(NodeAgentConfig, { io: 'input', unrepresentable: 'any' }), ''),
     ...keys(z.toJSONSchema(RegistryConfig, { io: 'input', unrepresentable: 'any' }), ''),

@@ -1,7 +1,8 @@
 /** The embedded fleet: real processes on one machine. The demonstration behind `npm start` is main.ts. */
 export { type AgentOptions, startAgent } from './agent.ts';
+export { type Answer, type Caller, callerAt } from './caller.ts';
 export type { Daemon } from './daemon.ts';
-export { type Fleet, type FleetOptions, type Member, startFleet } from './fleet.ts';
+export { type Fleet, type FleetOptions, type Member, type PartEvent, startFleet } from './fleet.ts';
 export { type HubOptions, hubUsers, leafUser, startHub } from './hub.ts';
 export { agentUser, instanceDirectory, type LeafOptions, leafAdminUser, startLeaf } from './leaf.ts';
 export { findNatsServer, type NatsBinary } from './nats/binary.ts';

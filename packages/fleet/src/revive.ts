@@ -36,6 +36,7 @@ export function reviver(clock: Clock, told: (line: string) => void): Reviver {
           await process.start();
           back = true;
         } catch (error) {
+          if (stopping.signal.aborted) return;
           told(`${name} does not come back: ${(error as Error).message}`);
         }
       }

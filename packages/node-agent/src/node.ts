@@ -45,6 +45,7 @@ import { createEvents } from './hub/events.ts';
 import { createForwarder } from './hub/forwarder.ts';
 import { createHostPorts } from './hub/guest-ports.ts';
 import { createHeartbeat } from './hub/heartbeat.ts';
+import { hubChanged } from './hub/hub-watch.ts';
 import { createLeaf } from './hub/leaf.ts';
 import { watchLeaf } from './hub/leaf-watch.ts';
 import { serveServicesProtocol } from './hub/services.ts';
@@ -219,25 +220,16 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     inboxPrefix: inbox,
     resyncMs: msOf(config.timing.resync),
     received: (documents) => fromHub.take(documents),
-    hubChanged: (reachable, detail) => {
-      if (reachable) {
-        conditions.clear('hub-unreachable');
-        conditions.clear('started-offline');
-        emit('node.hub-found', { detail });
+    hubChanged: hubChanged({
+      conditions,
+      log,
+      emit,
+      found: () => {
         supervisor.retryFailed();
         reconciler.wake('hub');
         heartbeat.soon();
-      } else {
-        conditions.set(
-          'hub-unreachable',
-          'warning',
-          'The hub does not answer',
-          `${detail}; workloads keep running on the last good desired state`,
-        );
-        emit('node.hub-lost', { detail });
-      }
-      log[reachable ? 'info' : 'warn']({ detail }, reachable ? 'the hub answers' : 'the hub does not answer');
-    },
+      },
+    }),
   });
 
   const calls = createCallServer({

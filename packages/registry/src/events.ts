@@ -28,8 +28,8 @@ export interface EventFilter {
 
 export interface Listening {
   readonly filter: EventFilter;
-  /** Absent: from now on. */
-  readonly since: Since | undefined;
+  /** As {@link Events.place} gave it. */
+  readonly since: Since;
   readonly signal: AbortSignal;
   /** Takes an event. A promise says when there is room again; while catching up it is waited for. */
   readonly take: (event: StoredEvent) => Promise<void> | undefined;
@@ -40,8 +40,11 @@ export interface Events {
   stop(): Promise<void>;
   /** From `since` on the oldest first, or without it the newest `limit`; always in order. @throws Fault */
   list(filter: EventFilter, since: Since | undefined, limit: number): Promise<StoredEvent[]>;
-  /** Resolves once listening can begin. @throws Fault `hub-unreachable` */
-  ready(): Promise<void>;
+  /**
+   * Where a listener that wants `since` (absent: from now on) begins, fixed before it is told that it listens. A place beyond the
+   * end, as of another life of the stream, is the end. @throws Fault `hub-unreachable`
+   */
+  place(since: Since | undefined): Promise<Since>;
   /** Listens until the signal aborts (returns) or the stream was made anew (E3, says so). */
   listen(listening: Listening): Promise<'stopped' | 'anew'>;
 }
@@ -124,12 +127,12 @@ export function createEvents({ clock, random, log, events }: EventsDeps): Events
   /** Reads what is stored after `after`. @returns the place up to which all is handed on */
   const catchUp = async ({ since, signal, take }: Listening, subject: string): Promise<number> => {
     const { last } = await events.bounds();
-    let place = since && 'after' in since ? Math.min(since.after, last) : 0;
+    let place = 'after' in since ? since.after : 0;
     const each = async (event: StoredEvent) => {
       place = event.sequence;
       await take(event);
     };
-    if (since && 'time' in since) {
+    if ('time' in since) {
       // Only the first stretch goes by time; from its last event on it goes by sequence.
       const [first] = await events.read(subject, since, 1, signal);
       place = first ? first.sequence - 1 : last;
@@ -153,9 +156,13 @@ export function createEvents({ clock, random, log, events }: EventsDeps): Events
       return since ? events.read(subject, since, limit) : events.tail(subject, limit);
     },
 
-    async ready() {
+    async place(since) {
       if (!(await waitUntil(clock, READY_MS, () => floor !== undefined, 20)))
         throw new Fault('hub-unreachable', 'events cannot be read yet');
+      if (!since) return { after: position };
+      return 'after' in since && since.after > position
+        ? { after: Math.min(since.after, (await events.bounds()).last) }
+        : since;
     },
 
     async listen(listening) {
@@ -163,10 +170,10 @@ export function createEvents({ clock, random, log, events }: EventsDeps): Events
       const subject = filterSubject(filter);
       const thisLife = life.signal;
       const either = AbortSignal.any([signal, stopping.signal, thisLife]);
-      let place = listening.since ? undefined : position;
+      let place = 'after' in listening.since ? listening.since.after : undefined;
       for (let failures = 0; !either.aborted; ) {
         if (place === undefined || place < floor!) {
-          const since: Since | undefined = place === undefined ? listening.since : { after: place };
+          const since: Since = place === undefined ? listening.since : { after: place };
           try {
             place = await catchUp({ ...listening, since, signal: either }, subject);
             failures = 0;
@@ -186,9 +193,9 @@ export function createEvents({ clock, random, log, events }: EventsDeps): Events
           }
           continue;
         }
-        // Nothing is missing and nothing can come in between: join.
+        // Nothing is missing and nothing can come in between: join. (Our reader may be behind a place reached elsewhere.)
         const listener = (event: StoredEvent) => {
-          if (subjectWithin(event.subject, subject)) void take(event);
+          if (event.sequence > place! && subjectWithin(event.subject, subject)) void take(event);
         };
         listeners.add(listener);
         try {

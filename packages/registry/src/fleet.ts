@@ -98,11 +98,11 @@ export function nodeViews(nodes: ReadonlyMap<string, Held<NodeStatus>>, desired:
     const { instance } = record.document;
     views.set(instance, { instance, presence: 'unknown', ageSeconds: null, status: null });
   }
-  for (const [key, { value: status, storedAt }] of nodes) {
+  for (const [key, { value: status, storedAt, gone }] of nodes) {
     const ageMs = Math.max(0, now - storedAt);
     views.set(key, {
       instance: status.instance,
-      presence: ageMs <= topology.nodes.ttlMs ? 'online' : 'unknown',
+      presence: !gone && ageMs <= topology.nodes.ttlMs ? 'online' : 'unknown',
       ageSeconds: Math.round(ageMs / 100) / 10,
       status,
     });

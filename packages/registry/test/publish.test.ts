@@ -136,8 +136,7 @@ describe('publish', () => {
 
   test('the envelope header is checked field by field', async () => {
     const { bytes } = await testBundle();
-    const send = (headers: Record<string, string>) =>
-      registry.ask('POST', '/api/v1/bundles', { raw: bytes as BodyInit, headers });
+    const send = (headers: Record<string, string>) => registry.ask('POST', '/api/v1/bundles', { raw: bytes, headers });
     const type = { 'content-type': 'application/vnd.cim.bundle' };
     expect(problemOf(await send(type)).errors).toMatchObject([{ path: 'header.cim-envelope' }]);
     expect(problemOf(await send({ ...type, 'cim-envelope': '!!' })).errors).toMatchObject([{ path: 'header.cim-envelope' }]);
@@ -236,7 +235,7 @@ test('publishing is told as an event with who, why and which request', async () 
   const bundle = await testBundle({ name: 'told' });
   const answer = await registry.ask('POST', '/api/v1/bundles', {
     role: 'publisher',
-    raw: bundle.bytes as BodyInit,
+    raw: bundle.bytes,
     headers: { ...publishHeaders(bundle.envelope), 'cim-reason': 'a release', 'x-request-id': 'req-42' },
   });
   expect(answer.headers.get('x-request-id')).toBe('req-42');

@@ -40,7 +40,7 @@ const bytesOf = (text: string) => new TextEncoder().encode(text);
 const keep = async (text: string) => {
   const bytes = bytesOf(text);
   const digest = digestOf(bytes);
-  await objects.keep(digest, bytes.length, () => new ReadableStream({ start: (c) => (c.enqueue(bytes), c.close()) }));
+  await objects.keep(digest, bytes.length, () => ReadableStream.from([bytes]));
   return digest;
 };
 

@@ -26,7 +26,7 @@ const PASSWORD = 'a-password-of-tests';
 export const roles = ['viewer', 'publisher', 'operator', 'admin'] as const satisfies readonly Role[];
 /** Tokens of the tests are the names of the roles, lengthened. */
 export const tokenOf = (role: string) => `token-of-${role}`;
-export const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 
 export interface Answer<T = any> {
   readonly status: number;
@@ -49,7 +49,7 @@ export interface RegistryProcess extends AsyncDisposable {
 export interface AskOptions {
   readonly role?: string | null;
   readonly body?: unknown;
-  readonly raw?: BodyInit;
+  readonly raw?: string | Uint8Array;
   readonly headers?: Record<string, string>;
 }
 
@@ -156,7 +156,7 @@ async function startProcess(directory: string, config: Record<string, unknown>):
         ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      ...(raw === undefined ? {} : { body: raw, duplex: 'half' }),
+      ...(raw === undefined ? {} : { body: raw as Buffer<ArrayBuffer>, duplex: 'half' }),
       signal: AbortSignal.timeout(30_000),
     });
     const text = await answer.text();
@@ -177,7 +177,7 @@ async function startProcess(directory: string, config: Record<string, unknown>):
     publish: ({ envelope, bytes }, options = {}) =>
       ask('POST', `/api/v1/bundles${options.channel === undefined ? '' : `?channel=${options.channel}`}`, {
         role: options.role ?? 'publisher',
-        raw: (options.bytes ?? bytes) as BodyInit,
+        raw: options.bytes ?? bytes,
         headers: publishHeaders(envelope),
       }),
     async kill(signal) {

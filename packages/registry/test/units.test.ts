@@ -1,11 +1,23 @@
 /** The pure parts and the small rooms, each by itself. */
-import { type DesiredRecord, Fault, type NodeStatus, rowsAt, systemClock, topology } from '@cim/contracts';
-import { capturedLog, manualClock } from '@cim/testkit';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type DesiredRecord,
+  decode,
+  Fault,
+  type NodeStatus,
+  RegistryConfig,
+  rowsAt,
+  systemClock,
+  topology,
+} from '@cim/contracts';
+import { capturedLog, manualClock, temporaryDirectory } from '@cim/testkit';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createAudit } from '../src/audit.ts';
 import { allows, demand } from '../src/auth.ts';
 import { type CatalogItem, itemsOf, pickVersion } from '../src/catalog.ts';
+import { readConfig, settingsOf } from '../src/config.ts';
 import { nodeViews, workloadViews } from '../src/fleet.ts';
 import { createHealth, findings, type HealthFacts } from '../src/health.ts';
 import { createLanes } from '../src/lanes.ts';
@@ -79,7 +91,7 @@ describe('catalog', () => {
 
 describe('fleet', () => {
   const now = 1_000_000_000;
-  const held = <T>(value: T, ageMs: number, revision = 1): Held<T> => ({ value, revision, storedAt: now - ageMs });
+  const held = <T>(value: T, ageMs: number, revision = 1): Held<T> => ({ value, revision, storedAt: now - ageMs, gone: false });
   const views = (nodes: Record<string, Held<NodeStatus>>, desired: Record<string, Held<DesiredRecord>>) => {
     const wanted = new Map(Object.entries(desired));
     const seen = nodeViews(new Map(Object.entries(nodes)), wanted, now);
@@ -312,37 +324,45 @@ test('nesting is bounded without recursion', () => {
 
 describe('the program', () => {
   test('names what is wrong in arguments and configuration, and ends with 2', async () => {
-    const { writeFileSync, mkdtempSync } = await import('node:fs');
-    const { join } = await import('node:path');
-    const { tmpdir } = await import('node:os');
-    const file = join(mkdtempSync(join(tmpdir(), 'cim-config-')), 'registry.json');
-    const tried = async (...args: string[]) => {
-      const { code, stdout, stderr } = await runMain(args);
-      expect(stdout).toBe('');
-      expect(code).toBe(2);
-      return stderr;
+    using directory = temporaryDirectory('cim-config');
+    const file = (name: string, config: unknown) => {
+      const path = join(directory.path, name);
+      writeFileSync(path, JSON.stringify(config));
+      return path;
     };
-    const [none, unknown, missing] = await Promise.all([tried(), tried('--port', '1'), tried('--config', '/no/such/file')]);
-    expect(none).toContain('--config');
-    expect(unknown).toContain('--port');
-    expect(missing).toContain('/no/such/file');
-    writeFileSync(
-      file,
-      JSON.stringify({
-        nats: { url: 'nats://127.0.0.1:1', colour: 1 },
-        tokensFile: 't',
-        limits: { maxBundle: 'much' },
-        http: { port: -1 },
+    const nats = { url: 'nats://127.0.0.1:1' };
+    const limits = { maxBundle: 'much' };
+    const wrong = file('wrong.json', { nats: { ...nats, colour: 1 }, tokensFile: 't', limits, http: { port: -1 } });
+    await expect(readConfig(wrong)).rejects.toMatchObject({
+      code: 'configuration-invalid',
+      issues: expect.arrayContaining(
+        ['nats.colour', 'limits.maxBundle', 'http.port'].map((path) => expect.objectContaining({ path })),
+      ),
+    });
+    await expect(readConfig('/no/such/file')).rejects.toThrow('/no/such/file');
+    const tokenless = file('tokenless.json', { nats, tokensFile: 'none.json' });
+    expect(await readConfig(tokenless)).toMatchObject({ tokensFile: join(directory.path, 'none.json') });
+    const tried = await Promise.all(
+      [
+        ['--port', '1'],
+        ['--config', wrong],
+        ['--config', tokenless],
+      ].map(runMain),
+    );
+    expect(tried.map(({ code, stdout }) => [code, stdout])).toEqual(Array.from({ length: 3 }, () => [2, '']));
+    for (const [i, text] of ['--port', 'limits.maxBundle', 'none.json'].entries()) expect(tried[i]!.stderr).toContain(text);
+  });
+
+  test('any configuration is taken whole or refused with fields', async () => {
+    await fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 3 }), (value) => {
+        try {
+          settingsOf(decode(RegistryConfig, value, 'configuration', 'configuration-invalid'), '/');
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'configuration-invalid' });
+          expect((error as Fault).issues.length).toBeGreaterThan(0);
+        }
       }),
     );
-    const wrong = await tried('--config', file);
-    for (const path of ['nats.colour', 'limits.maxBundle', 'http.port']) expect(wrong).toContain(path);
-    writeFileSync(
-      file,
-      JSON.stringify({ nats: { url: 'nats://127.0.0.1:1', user: 'u', passwordFile: 'none' }, tokensFile: 't' }),
-    );
-    expect(await tried('--config', file)).toContain('tokensFile');
-    const help = await runMain(['--help']);
-    expect([help.code, help.stdout.includes('Usage: cim-registry')]).toEqual([0, true]);
   });
 });

@@ -16,6 +16,7 @@ export {
   trusted,
 } from './bundles.ts';
 export { type ManualClock, manualClock } from './clock.ts';
+export { fleet, type TestFleet } from './fleet.ts';
 export { type CapturedLog, capturedLog, type LogEntry } from './log.ts';
 export { type HubAndLeaf, hubAndLeaf, natsServer, type TestLeaf, type TestNats } from './nats.ts';
 export { type TemporaryDirectory, temporaryDirectory } from './temporary.ts';

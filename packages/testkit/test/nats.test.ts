@@ -24,7 +24,7 @@ async function applyTopology(connection: NatsConnection): Promise<void> {
       await jsm.streams.add({
         name: row.name,
         subjects: [...streamSubjects(row)],
-        subject_transform: row.transform,
+        ...('transform' in row ? { subject_transform: row.transform } : {}),
         max_age: nanos(row.maxAgeMs),
         duplicate_window: nanos(row.duplicateWindowMs),
       });

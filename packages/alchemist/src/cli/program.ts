@@ -52,10 +52,9 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
       'after',
       `
 Example:
-  $ alchemist init hello && cd hello
-  $ alchemist publish --channel stable
-  $ alchemist deploy hello --instance cim-a
-  $ alchemist call text.count @sample/input.json
+  $ alchemist init my-agent && cd my-agent
+  $ alchemist deploy . --instance cim-a
+  $ alchemist call my-agent.hello @sample/input.json
 
 Where things are: flags, then CIM_REGISTRY_URL, CIM_TOKEN, CIM_NATS_URL and their like, then .cim/profile.json.
 ${EXIT_HELP}`,

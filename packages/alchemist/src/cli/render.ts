@@ -36,6 +36,13 @@ export function createRender(io: Io, json: boolean) {
   };
   const onOut = painter(io.outIsTty);
   const onErr = painter(io.errIsTty);
+  let barOpen = false;
+  /** A line on standard error; a bar that stands there is ended first. */
+  const say = (text: string) => {
+    if (barOpen) io.err('\n');
+    barOpen = false;
+    io.err(text);
+  };
 
   return {
     json,
@@ -58,37 +65,35 @@ export function createRender(io: Io, json: boolean) {
     paint: (text: string, paint: Paint) => onOut(clean(text), paint),
     /** Something to know that is no failure. */
     note(text: string): void {
-      if (!json) io.err(`${onErr(clean(text), 'dim')}\n`);
+      if (!json) say(`${onErr(clean(text), 'dim')}\n`);
     },
     warning(text: string): void {
-      if (!json) io.err(`${onErr('warning', 'warn')} ${clean(text)}\n`);
+      if (!json) say(`${onErr('warning', 'warn')} ${clean(text)}\n`);
     },
     /** A step of long work. */
     step({ kind, detail, elapsedMs }: DeployStep): void {
       if (json) return;
       const paint: Paint = kind === 'done' ? 'good' : kind === 'backing-off' ? 'warn' : 'plain';
-      io.err(`${onErr(seconds(elapsedMs).padStart(8), 'dim')}  ${onErr(kind.padEnd(11), paint)} ${clean(detail)}\n`);
+      say(`${onErr(seconds(elapsedMs).padStart(8), 'dim')}  ${onErr(kind.padEnd(11), paint)} ${clean(detail)}\n`);
     },
     /** A bar where somebody watches, a line at every quarter elsewhere. */
     progress(label: string): { update(done: number, total: number): void; end(): void } {
       if (json) return { update() {}, end() {} };
       let quarter = -1;
-      let open = false;
       return {
         update(done, total) {
           const share = total === 0 ? 1 : done / total;
           if (io.errIsTty) {
             const filled = Math.round(share * BAR);
             io.err(`\r${label} ${'█'.repeat(filled)}${'░'.repeat(BAR - filled)} ${percent(share)} of ${bytes(total)}\u001b[K`);
-            open = true;
+            barOpen = true;
           } else if (Math.floor(share * 4) > quarter) {
             quarter = Math.floor(share * 4);
             io.err(`${label} ${percent(share)} of ${bytes(total)}\n`);
           }
         },
         end() {
-          if (open) io.err('\n');
-          open = false;
+          if (barOpen) say('');
         },
       };
     },
@@ -99,13 +104,12 @@ export function createRender(io: Io, json: boolean) {
         return;
       }
       const { title, advice } = fault.row;
-      io.err(
+      say(
         `${onErr('error', 'bad')} ${onErr(fault.code, 'strong')}: ${title}\n  ${clean(fault.detail).replaceAll('\n', '\n  ')}\n`,
       );
       // One field is in the detail already; of several each gets its line.
-      if (fault.issues.length > 1)
-        for (const { path, message } of fault.issues) io.err(`  - ${clean(path)}: ${clean(message)}\n`);
-      io.err(`${onErr('what to do', 'dim')} ${advice}\n`);
+      if (fault.issues.length > 1) for (const { path, message } of fault.issues) say(`  - ${clean(path)}: ${clean(message)}\n`);
+      say(`${onErr('what to do', 'dim')} ${advice}\n`);
     },
     /** Columns with a head; wide characters count as two. */
     async table(head: readonly string[], rows: readonly (readonly (string | Cell)[])[]): Promise<string> {

@@ -14,7 +14,7 @@ export async function scaffold(name: string, kind: 'agent' | 'service'): Promise
         name,
         version: '1.0.0',
         private: true,
-        description: 'Counts words',
+        description: 'Greets a name',
         type: 'module',
         main: './src/main.ts',
         scripts: { test: 'node --test', bundle: 'alchemist bundle', publish: 'alchemist publish --channel stable' },
@@ -41,9 +41,9 @@ export async function scaffold(name: string, kind: 'agent' | 'service'): Promise
     ],
     ['types/cim-agent.d.ts', await doorTypes()],
     ['src/main.ts', main(name, define)],
-    ['src/count.ts', COUNT],
-    ['test/count.test.js', TEST],
-    ['sample/input.json', json({ text: 'To be, or not to be, that is the question.' })],
+    ['src/greet.ts', GREET],
+    ['test/greet.test.js', TEST],
+    ['sample/input.json', json({ name: 'Ada' })],
     ['.gitignore', 'node_modules/\n.cim/\n*.cim\n*.cim.sig\n'],
     ['README.md', readme(name, kind)],
   ]);
@@ -57,99 +57,81 @@ async function doorTypes(): Promise<string> {
   return (await readFile(new URL(place, import.meta.url), 'utf8')).replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n');
 }
 
+/** What the new project answers: a name of its own, so that two projects on one fleet do not answer for each other. */
+export const capabilityOf = (name: string): string => `${/^[a-z]/.test(name) ? name : `w-${name}`}.hello`;
+
 const main = (name: string, define: string) => `import { ${define} } from '@cim/alchemist/agent';
-import { count } from './count.ts';
+import { greet } from './greet.ts';
 
-interface Input {
-  readonly text: string;
-}
-
-interface Config extends Record<string, number> {
-  /** How many of the most frequent words to answer with. */
-  readonly top: number;
+interface Config extends Record<string, string> {
+  /** What stands before the name; an operator may set it with --config '{"greeting":"Hallo"}'. */
+  readonly greeting: string;
 }
 
 export default ${define}<Config>({
-  name: '${name}',
-  config: { top: 3 },
+  config: { greeting: 'Hello' },
   configSchema: {
     type: 'object',
-    properties: { top: { type: 'integer', minimum: 1, maximum: 100 } },
+    properties: { greeting: { type: 'string', minLength: 1, maxLength: 40 } },
     additionalProperties: false,
   },
   capabilities: {
-    'text.count': {
-      description: 'Counts characters, words and the most frequent words of a text',
+    '${capabilityOf(name)}': {
+      description: 'Greets a name',
       input: {
         type: 'object',
-        properties: { text: { type: 'string', maxLength: 100000 } },
-        required: ['text'],
+        properties: { name: { type: 'string', minLength: 1, maxLength: 100 } },
+        required: ['name'],
         additionalProperties: false,
       },
-      handle({ text }: Input, ctx) {
-        const counted = count(text, ctx.config.top);
-        ctx.log.info('counted', { words: counted.words });
-        ctx.metrics.increment('texts');
-        return counted;
+      handle({ name }: { name: string }, ctx) {
+        ctx.log.info('greeted', { name });
+        ctx.metrics.increment('greetings');
+        return { text: greet(ctx.config.greeting, name) };
       },
     },
   },
 });
 `;
 
-const COUNT = `/** The work itself: plain code, easy to test. */
-export function count(text: string, top: number) {
-  const words = text.toLowerCase().match(/[\\p{L}\\p{N}]+/gu) ?? [];
-  const tally = new Map<string, number>();
-  for (const word of words) tally.set(word, (tally.get(word) ?? 0) + 1);
-  const frequent = [...tally]
-    .map(([word, times]) => ({ word, times }))
-    .sort((a, b) => b.times - a.times || (a.word < b.word ? -1 : 1))
-    .slice(0, top);
-  return { characters: [...text].length, words: words.length, frequent };
+const GREET = `/** The work itself: plain code, easy to test. */
+export function greet(greeting: string, name: string): string {
+  return \`\${greeting}, \${name.trim()}!\`;
 }
 `;
 
 const TEST = `import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { count } from '../src/count.ts';
+import { greet } from '../src/greet.ts';
 
-test('counts words whatever their case', () => {
-  assert.deepEqual(count('To be, or not to be', 2), {
-    characters: 19,
-    words: 6,
-    frequent: [
-      { word: 'be', times: 2 },
-      { word: 'to', times: 2 },
-    ],
-  });
+test('greets a name', () => {
+  assert.equal(greet('Hello', 'Ada'), 'Hello, Ada!');
 });
 
-test('an empty text has no words', () => {
-  assert.deepEqual(count('', 3), { characters: 0, words: 0, frequent: [] });
+test('leaves out the space around it', () => {
+  assert.equal(greet('Hallo', '  Ada '), 'Hallo, Ada!');
 });
 `;
 
 const readme = (name: string, kind: string) => `# ${name}
 
-A CIM ${kind} with one capability, \`text.count\`.
+A CIM ${kind} with one capability, \`${capabilityOf(name)}\`.
 
 | file | what it is |
 | --- | --- |
 | \`src/main.ts\` | the definition: capabilities, configuration, grants |
-| \`src/count.ts\` | the work itself |
-| \`test/count.test.js\` | \`node --test\` (Node 24) |
+| \`src/greet.ts\` | the work itself |
+| \`test/greet.test.js\` | \`node --test\` (Node 24) |
 | \`sample/input.json\` | an input to call it with |
 | \`types/cim-agent.d.ts\` | what \`@cim/alchemist/agent\` offers, for your editor |
 
 \`\`\`sh
 node --test
-alchemist publish --channel stable
-alchemist deploy ${name} --instance <id>
-alchemist call text.count @sample/input.json
+alchemist deploy . --instance <id>
+alchemist call ${capabilityOf(name)} @sample/input.json
 alchemist logs ${name} -f
 \`\`\`
 
-A published version never changes: raise \`version\` in package.json before the next \`publish\`.
+A published version never changes: raise \`version\` in package.json before the next \`deploy\`.
 Files in \`assets/\` go into the bundle and are read with \`ctx.assets.text('name')\`.
 `;

@@ -118,7 +118,7 @@ function sentence(step: StepKind, { name, version, instance, generation }: Expec
     case 'starting':
       return `${instance} starts ${name}@${version}`;
     case 'backing-off':
-      return `${instance} tries again: ${detail}`;
+      return `${instance} tries again: ${detail.replace(/^backing-off: /, '')}`;
     case 'ready':
       return `${name}@${version} answers on ${instance}`;
     case 'draining':

@@ -76,6 +76,7 @@ export function read(status: WorkloadStatus | undefined, expected: Expectation):
   return {
     kind: 'waiting',
     steps,
-    detail: reason === undefined ? `${state}, ${ready} of ${desired} replicas ready` : `${state}: ${reason.detail}`,
+    detail:
+      reason === undefined ? `${state}, ${ready} of ${desired} replicas ready` : `${state}: ${reason.detail.split('\n', 1)[0]}`,
   };
 }

@@ -54,7 +54,7 @@ export const NodeAgentConfig = z.strictObject({
         .array(z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'expected a capability of the machine such as "gpu"'))
         .max(64)
         .default([])
-        .describe('What the machine offers beyond what is detected, e.g. [ "gpu" ].'),
+        .describe('What the machine offers beyond what is detected, e.g. `["gpu"]`.'),
     })
     .describe('Who this instance is.'),
   nats: NatsClientConfig.extend({
@@ -110,7 +110,10 @@ export const NodeAgentConfig = z.strictObject({
   domains: z
     .record(
       DomainName,
-      z.looseObject({ enable: z.boolean().default(true), config: z.record(z.string(), z.unknown()).default({}) }),
+      z.looseObject({
+        enable: z.boolean().default(true).describe('Whether the domain runs on this instance.'),
+        config: z.record(z.string(), z.unknown()).default({}).describe("The domain's own settings, handed to it as they are."),
+      }),
     )
     .default({})
     .describe('Domains switched on for this instance, as in cim.domains.'),
@@ -140,7 +143,7 @@ export const RegistryConfig = z.strictObject({
     domain: z.string().default('hub').describe('JetStream domain of the hub.'),
   }).describe("The hub's nats-server."),
   http: withDefaults(HttpConfig(8484)).describe("The registry's API."),
-  tokensFile: path.describe('Token file: {"tokens":[{"name","sha256","roles"}]}. Read again when it changes.'),
+  tokensFile: path.describe('Token file, `{"tokens":[{"name":…,"sha256":…,"roles":[…]}]}`. Read again when it changes.'),
   trust: withDefaults(
     z.strictObject({
       publishers: z.array(TrustedKey).default([]).describe('Whose bundles are accepted. Empty: none.'),

@@ -4,9 +4,9 @@
 import { relative } from 'node:path';
 import type { Alchemist } from '@cim/alchemist';
 import { systemClock, waitUntil } from '@cim/contracts';
+import { callerAt } from '../caller.ts';
 import type { Fleet } from '../fleet.ts';
 import { currentDirectory } from '../machine/surroundings.ts';
-import { callerAt } from './caller.ts';
 import { showDocuments } from './documents.ts';
 import {
   type DeployedExample,

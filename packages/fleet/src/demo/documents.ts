@@ -4,7 +4,7 @@
  * What each must come out as was read off the documents by hand; words may differ by a few in a hundred, since what counts as one is a
  * matter of definition ("°C", "16:30").
  */
-import type { Caller } from './caller.ts';
+import type { Caller } from '../caller.ts';
 import { sampleText } from './examples.ts';
 import { fit, type Report, StepFailure } from './report.ts';
 

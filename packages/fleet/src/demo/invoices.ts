@@ -6,7 +6,7 @@
  * earlier run had accepted is known the first time.
  */
 import { Fault } from '@cim/contracts';
-import type { Caller } from './caller.ts';
+import type { Caller } from '../caller.ts';
 import { sampleText } from './examples.ts';
 import { fit, type Report, StepFailure } from './report.ts';
 

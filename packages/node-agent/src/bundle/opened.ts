@@ -7,8 +7,18 @@
  * O2. Assets are read by their place; nothing else of the archive is touched.
  */
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { digester, digestOf, Fault, type Manifest, readBundle } from '@cim/contracts';
+import { type FileHandle, open } from 'node:fs/promises';
+import {
+  type BundleContents,
+  digester,
+  digestOf,
+  ENTRY_FILE,
+  Fault,
+  MANIFEST_FILE,
+  MAP_FILE,
+  type Manifest,
+  readBundle,
+} from '@cim/contracts';
 import { type Place, placesIn } from './tar-index.ts';
 
 export interface OpenedBundle {
@@ -20,6 +30,9 @@ export interface OpenedBundle {
 }
 
 const READ = 256 * 1024;
+const ZEROS = Buffer.alloc(READ);
+/** Files whose bytes are looked at when a bundle is opened. */
+const TEXTS: ReadonlySet<string> = new Set([MANIFEST_FILE, ENTRY_FILE, MAP_FILE]);
 
 /** SHA-256 of a whole file. */
 export async function fileDigest(file: string): Promise<string> {
@@ -36,8 +49,7 @@ export async function fileDigest(file: string): Promise<string> {
  * @throws Fault `bundle-malformed`
  */
 export async function openBundle(at: string, file: string, changed: () => void): Promise<OpenedBundle> {
-  const contents = await readBundle(createReadStream(at, { highWaterMark: 4 * READ }));
-  const places = await placesOf(at);
+  const { contents, places } = await skim(at);
   const textOf = (index: number, text: string) => {
     const place = places[index]!;
     const digest = digestOf(new TextEncoder().encode(text));
@@ -78,12 +90,42 @@ export async function openBundle(at: string, file: string, changed: () => void):
   };
 }
 
-async function placesOf(file: string): Promise<Place[]> {
+/** What the bundle is, and where its files stand, without reading the assets: they may be most of it, and nobody looks at them here. */
+async function skim(file: string): Promise<{ readonly contents: BundleContents; readonly places: readonly Place[] }> {
   const handle = await open(file, 'r');
   try {
-    return await placesIn(handle, (await handle.stat()).size);
+    const length = (await handle.stat()).size;
+    const places = await placesIn(handle, length);
+    return { contents: await readBundle(withoutAssets(handle, places, length)), places };
   } finally {
     await handle.close();
+  }
+}
+
+/** The archive with zeros for the bodies of its assets. */
+async function* withoutAssets(handle: FileHandle, places: readonly Place[], length: number): AsyncGenerator<Uint8Array> {
+  let at = 0;
+  for (const { name, offset, size } of places) {
+    if (TEXTS.has(name)) continue;
+    yield* span(handle, at, offset);
+    for (let left = size; left > 0; left -= READ) yield ZEROS.subarray(0, Math.min(left, READ));
+    at = offset + size;
+  }
+  yield* span(handle, at, length);
+}
+
+async function* span(handle: FileHandle, from: number, to: number): AsyncGenerator<Uint8Array> {
+  for (let at = from; at < to; ) {
+    // A new buffer each time: the reader keeps what it is given.
+    const { bytesRead, buffer } = await handle.read(
+      Buffer.allocUnsafe(Math.min(READ, to - at)),
+      0,
+      Math.min(READ, to - at),
+      at,
+    );
+    if (bytesRead === 0) throw new Fault('digest-mismatch', 'the bundle on disk is shorter than it was');
+    yield buffer.subarray(0, bytesRead);
+    at += bytesRead;
   }
 }
 

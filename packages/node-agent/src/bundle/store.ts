@@ -60,7 +60,7 @@ export interface BundleStoreOptions {
   readonly fetch: FetchBundle;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Told of each bundle whose bytes were refused. */
+  /** Told of bytes, on the disk or from the hub, that are not those of their digest. */
   readonly refused?: (digest: string, fault: Fault) => void;
   readonly openFile?: OpenFile;
   readonly stallMs?: number;
@@ -153,8 +153,7 @@ export function createBundleStore(options: BundleStoreOptions): BundleStore {
       }
     } catch (error) {
       if (error instanceof Fault) conditions.failed(digest, error);
-      if (error instanceof Fault && (error.code === 'digest-mismatch' || error.code === 'bundle-malformed'))
-        options.refused?.(digest, error);
+      if (error instanceof Fault && error.code === 'digest-mismatch') options.refused?.(digest, error);
       throw error;
     }
     conditions.arrived(digest);

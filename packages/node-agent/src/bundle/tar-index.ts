@@ -10,6 +10,8 @@ const BLOCK = 512;
 
 /** A file's place: byte offset and length. */
 export interface Place {
+  /** As its header has it; a long one is cut there. */
+  readonly name: string;
   readonly offset: number;
   readonly size: number;
 }
@@ -32,7 +34,8 @@ export async function placesIn(handle: FileHandle, length: number): Promise<Plac
     const offset = at + BLOCK;
     if (offset + size > length) throw new Fault('bundle-malformed', `archive: a file at byte ${at} reaches past the end`);
     // Other types (long names) belong to the file that follows and are no file themselves.
-    if (header[156] === 0x30 || header[156] === 0) places.push({ offset, size });
+    if (header[156] === 0x30 || header[156] === 0)
+      places.push({ name: header.toString('latin1', 0, 100).replace(/\0.*$/s, ''), offset, size });
     at = offset + Math.ceil(size / BLOCK) * BLOCK;
   }
   return places;

@@ -139,7 +139,8 @@ export class Cell implements Slot {
       memoryBytes += options.limits.memoryBytes;
       milliCpu += options.limits.milliCpu;
     }
-    return { memoryBytes, milliCpu: Math.max(milliCpu, 1000) };
+    // A spare may use a core to get warm; below a twentieth of one nothing would ever load.
+    return { memoryBytes, milliCpu: this.#replicas.size === 0 ? 1000 : Math.max(milliCpu, 50) };
   }
   info(): CellInfo {
     const { rssBytes, cpuMs } = this.#sample;

@@ -106,6 +106,8 @@ export class Replica implements Isolate {
       });
       const lengths = `${callId.length},${correlationId.length},${traceparent.length},${input.length}`;
       this.#push(`${IN.call},${slot},${at},${Math.ceil(allowedMs)},${lengths}`, callId + correlationId + traceparent + input);
+      // Alone, it need not wait for others of this turn of the loop.
+      if (this.#ledger.size === 1) this.#slot.flush(this);
     });
   }
 

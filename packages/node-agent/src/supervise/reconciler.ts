@@ -36,7 +36,7 @@ export interface Reconciler {
 }
 
 /** A pass shorter than this is followed by the next at once, ms. */
-const LIGHT_MS = 4;
+const LIGHT_MS = 2;
 /** After a pass that threw, ms. */
 const AGAIN_MS = 1_000;
 

@@ -130,6 +130,7 @@ export function openReplica(
     };
     // The first beat is spread, or a thousand replicas of one boot would all be asked in the same moment.
     const first = clock.after(timing.probeMs * deps.random(), () => {
+      void ask();
       beat = clock.every(timing.probeMs, () => void ask());
     });
     return {

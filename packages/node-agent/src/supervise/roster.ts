@@ -75,6 +75,8 @@ export function listWorkloads(deps: {
     const before = workload.record.document.generation;
     workload.record = record;
     workload.wanted = wantedOf(workload.key, record);
+    // Should it come back, that is a deployment again.
+    if (record.document.state === 'removed') workload.announced = undefined;
     const edition = workload.editions.get(workload.wanted.edition);
     if (edition) {
       edition.record = record;

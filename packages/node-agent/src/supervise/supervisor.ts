@@ -213,8 +213,6 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     if (phase.kind === 'stopping' && roster.all().every(({ replicas }) => replicas.size === 0)) phase.empty();
   };
 
-  const drainUntil = () => clock.monotonic() + options.timing.drainMs;
-
   const take = (step: Exclude<Step, { kind: 'wait' }>) => {
     const workload = roster.get(step.key);
     if (!workload) return;
@@ -242,6 +240,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       case 'remove': {
         const { version } = workload.record.document.bundle;
         const { generation } = workload.record.document;
+        for (const edition of workload.editions.values()) editions.abandon(edition);
         roster.remove(workload, statusOf(workload, router.stats(workload.key), clock.now()));
         reroute(workload);
         notes.collect();
@@ -260,7 +259,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const drain = (workload: Workload, replica: Replica | undefined) => {
     if (!replica) return;
     const others = readyOf(workload, replica.edition);
-    replica.drain(drainUntil());
+    replica.drain(clock.monotonic() + options.timing.drainMs);
     reroute(workload);
     // Only now is it known when it must be over: the next pass waits for that.
     options.wake();
@@ -300,7 +299,15 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         blocked.delete(edition);
         touch(workload);
       }
-      for (const step of steps) if (step.kind !== 'wait') take(step);
+      for (const step of steps) {
+        if (step.kind === 'wait') continue;
+        try {
+          take(step);
+        } catch (error) {
+          // A step that cannot be taken must not keep the other workloads from theirs.
+          log.error({ step, error: (error as Error).stack ?? String(error) }, 'a step could not be taken');
+        }
+      }
       if (dirty.size === 0) return;
       for (const workload of dirty) announce(workload);
       dirty.clear();

@@ -223,6 +223,24 @@ describe('memory', () => {
   });
 });
 
+describe('cpu', () => {
+  test('a cell that uses more than its share is stopped for a while, and its neighbour is not', async () => {
+    const isolate = await opened('const end = Date.now() + 50; while (Date.now() < end); return 1', {
+      limits: { milliCpu: 100 },
+    });
+    const from = performance.now();
+    let calls = 0;
+    while (performance.now() - from < 3_000) {
+      await ask(isolate).catch(() => {});
+      calls += 1;
+    }
+    // It may have saved up a quarter of a second and earns an eighth of every second: a dozen calls where sixty would fit.
+    expect(calls).toBeLessThan(30);
+    expect(isolate.usage().inFlight).toBe(0);
+    await isolate.close(50);
+  });
+});
+
 describe('floods', () => {
   test('timers, log lines, requests to the host', async () => {
     const host = doorOf({ 'kv.get': () => new Promise(() => {}) });

@@ -1,51 +1,13 @@
-import { readFileSync } from 'node:fs';
-import { ask, openOf, sandboxOf } from './fixture.ts';
-
-const s = sandboxOf({ spareCells: 1 });
-await s.start();
-const pss = (pid: number) => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))![1]) / 1024;
-const sum = () => s.cells().reduce((n, c) => n + pss(c.pid), 0);
-const before = sum();
-const t = performance.now();
-const n = Number(process.argv[2]);
-const ts: number[] = [];
-for (let i = 0; i < n; i++) {
-  const a = performance.now();
-  const x = await s.open(openOf({ source: 'return 1' }, { isolation: 'shared' }));
-  await ask(x);
-  ts.push(performance.now() - a);
-}
-ts.sort((a, b) => a - b);
-console.log(
-  'open+answer ms p50',
-  ts[n >> 1].toFixed(1),
-  'p99',
-  ts[Math.floor(n * 0.99)].toFixed(1),
-  'total s',
-  ((performance.now() - t) / 1000).toFixed(1),
-  'cells',
-  s.cells().length,
-  'PSS MB each',
-  ((sum() - before) / n).toFixed(2),
-);
-await new Promise((r) => setTimeout(r, 3000));
-console.log(
-  'idle PSS MB each',
-  ((sum() - before) / n).toFixed(2),
-  'one cell rss',
-  s
-    .cells()
-    .map((c) => [c.isolates, Math.round(c.rssBytes / 2 ** 20), Math.round(pss(c.pid))].join('/'))
-    .join(' '),
-);
-const c0 = process.cpuUsage();
-const cc = s.cells().reduce((n, c) => n + c.cpuMs, 0);
-await new Promise((r) => setTimeout(r, 4000));
-const c1 = process.cpuUsage(c0);
-console.log(
-  'idle daemon cpu %',
-  ((c1.user + c1.system) / 40000).toFixed(1),
-  'cells cpu %',
-  ((s.cells().reduce((n, c) => n + c.cpuMs, 0) - cc) / 40).toFixed(1),
-);
-await s.stop(100);
+import { spawn } from 'node:child_process';
+import { openOf, sandboxOf } from './fixture.ts';
+const c = spawn(process.execPath, ['/tmp/ptest/echo-child.mjs'], { stdio: ['ignore','inherit','inherit','pipe'] }); const sock = c.stdio[3] as any;
+let res: any; sock.on('data', () => res()); const buf = Buffer.alloc(280, 97); const raw = () => new Promise<void>(r => { res = r; sock.write(Buffer.from(buf)); });
+const s = sandboxOf({ spareCells: 0 }); await s.start();
+const i = await s.open(openOf({ source: 'return { ...input, seen: true };' }));
+const input = JSON.stringify({ id: 1, text: 'x'.repeat(150) });
+const request = { callId: 'c'.repeat(36), capability: 't.do', input, budgetMs: 10_000, correlationId: 'd'.repeat(36) };
+const one = () => i.call(request);
+const med = async (f: () => Promise<unknown>, n: number) => { const t: number[] = []; for (let k = 0; k < n; k++) { const a = performance.now(); await f(); t.push(performance.now() - a); } t.sort((a, b) => a - b); return Math.round(t[n >> 1]! * 1000); };
+await med(raw, 2000); await med(one, 3000);
+const raws: number[] = [], calls: number[] = []; for (let r = 0; r < 150; r++) { raws.push(await med(raw, 60)); calls.push(await med(one, 60)); } for (const [n, a] of [["raw", raws], ["call", calls]] as const) { a.sort((x, y) => x - y); console.log(n, "min", a[0], "p10", a[15], "p50", a[75]); }
+c.kill(); await s.stop(100);

@@ -17,8 +17,6 @@ export interface HouseOptions {
   readonly floors?: Map<string, number>;
 }
 
-export type Manifests = Record<string, Record<string, unknown>>;
-
 const key = PublicKey.parse(`A${'B'.repeat(55)}`);
 const digestFor = (name: string, version: string) => digestOf(new TextEncoder().encode(`${name}@${version}`));
 

@@ -6,12 +6,14 @@
  */
 import { createHash } from 'node:crypto';
 import swagger from '@fastify/swagger';
-import scalar from '@scalar/fastify-api-reference';
+import Fastify from 'fastify';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import type { App } from './app.ts';
 import { BUNDLE_MEDIA_TYPE, routes } from './routes.ts';
 
 const DOCS = '/docs';
+/** As the page names its script, relative to itself. */
+const SCRIPT = 'js/scalar.js';
 
 /** Before the routes: fastify's swagger sees only what is declared after it. */
 export async function describeApi(app: App, version: string): Promise<void> {
@@ -49,27 +51,55 @@ export async function describeApi(app: App, version: string): Promise<void> {
   });
 }
 
-export async function serveDocs(app: App): Promise<void> {
-  await app.register(async (inner) => {
-    inner.addHook('onSend', async (_, reply, payload) => {
-      const html = typeof payload === 'string' && String(reply.getHeader('content-type')).startsWith('text/html');
-      if (html) reply.header('content-security-policy', policyOf(payload));
-      return payload;
+/** The page and its script, made when somebody first asks: they weigh more than all the rest of the registry. */
+interface Page {
+  readonly html: string;
+  readonly policy: string;
+  readonly script: string;
+}
+
+export function serveDocs(app: App): void {
+  let page: Promise<Page> | undefined;
+  const made = () => {
+    page ??= makePage();
+    page.catch(() => {
+      page = undefined;
     });
-    await inner.register(scalar, {
-      routePrefix: DOCS,
-      configuration: {
-        url: routes.openapi.url,
-        pageTitle: 'CIM registry',
-        withDefaultFonts: false,
-        telemetry: false,
-        hideClientButton: true,
-        agent: { disabled: true },
-        mcp: { disabled: true },
-        showDeveloperTools: 'never',
-      },
-    });
+    return page;
+  };
+  const hidden = { schema: { hide: true } };
+  app.get(DOCS, hidden, (_, reply) => reply.redirect(`${DOCS}/`, 301));
+  app.get(`${DOCS}/`, hidden, async (_, reply) => {
+    const { html, policy } = await made();
+    return reply.header('content-security-policy', policy).type('text/html; charset=utf-8').send(html);
   });
+  app.get(`${DOCS}/${SCRIPT}`, hidden, async (_, reply) => {
+    const { script } = await made();
+    return reply.header('cache-control', 'public, max-age=3600').type('text/javascript; charset=utf-8').send(script);
+  });
+}
+
+async function makePage(): Promise<Page> {
+  const { default: scalar } = await import('@scalar/fastify-api-reference');
+  const maker = Fastify({ logger: false });
+  await maker.register(scalar, {
+    routePrefix: DOCS,
+    configuration: {
+      url: routes.openapi.url,
+      pageTitle: 'CIM registry',
+      withDefaultFonts: false,
+      telemetry: false,
+      hideClientButton: true,
+      agent: { disabled: true },
+      mcp: { disabled: true },
+      showDeveloperTools: 'never',
+    },
+  });
+  const [html, script] = await Promise.all(
+    [`${DOCS}/`, `${DOCS}/${SCRIPT}`].map(async (url) => (await maker.inject(url)).payload),
+  );
+  await maker.close();
+  return { html: html!, policy: policyOf(html!), script: script! };
 }
 
 /** O1. Pure. */

@@ -74,9 +74,9 @@ export function stateHandlers(app: App, rooms: StateRooms): void {
     async handler(request, reply) {
       const filter = filterOf(request.query);
       filterSubject(filter);
-      const since = sinceOf(request.headers['last-event-id'] ?? request.query.since);
+      const wanted = sinceOf(request.headers['last-event-id'] ?? request.query.since);
       if (streams >= MOST_STREAMS) throw new Fault('overloaded', `${streams} event streams are open at this registry`);
-      await events.ready();
+      const since = await events.place(wanted);
       const headers = Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
       reply.hijack();
       rooms.sseClients(++streams);

@@ -134,7 +134,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
   catalogHandlers(app, { ...deps.catalog, clock });
   stateHandlers(app, { ...deps.state, clock, log, metrics, stopping: stopping.signal });
   processHandlers(app, { ...deps.process, metrics });
-  await serveDocs(app);
+  serveDocs(app);
   await app.ready();
 
   return {

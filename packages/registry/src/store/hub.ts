@@ -61,7 +61,7 @@ export interface HubDeps {
 }
 
 /** Longest wait for the hub in one request, ms. */
-export const HUB_DEADLINE_MS = 5_000;
+const HUB_DEADLINE_MS = 5_000;
 const ONE_ANSWER_MS = 4_000;
 
 type State =

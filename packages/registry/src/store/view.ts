@@ -16,6 +16,8 @@ export interface Held<T> {
   readonly revision: number;
   /** When it was stored, ms since 1970 by our own clock. */
   readonly storedAt: number;
+  /** True when the key is no more; such values are only held where {@link ViewDeps.gone} says `keep`. */
+  readonly gone: boolean;
 }
 
 export interface BucketView<T> {
@@ -55,6 +57,8 @@ export function createView<T>(deps: ViewDeps<T>): BucketView<T> {
   const bad = new Set<string>();
   const stopping = new AbortController();
   let round = new AbortController();
+  /** When the stream was made: sequences mean something only within one life of it. */
+  let life = '';
   let position = 0;
   let complete = false;
   let running: Promise<void> = Promise.resolve();
@@ -62,7 +66,9 @@ export function createView<T>(deps: ViewDeps<T>): BucketView<T> {
   const drop = (key: string) => {
     looked.delete(key);
     bad.delete(key);
+    const last = held.get(key);
     if (deps.gone === 'drop') held.delete(key);
+    else if (last) held.set(key, { ...last, gone: true });
   };
   const apply = ({ subject, data, headers, sequence, storedAt }: Message, skewMs: number) => {
     const key = subject.slice(prefix.length);
@@ -71,7 +77,7 @@ export function createView<T>(deps: ViewDeps<T>): BucketView<T> {
       looked.set(key, sequence);
       bad.delete(key);
       try {
-        held.set(key, { value: deps.decode(key, data), revision: sequence, storedAt: storedAt + skewMs });
+        held.set(key, { value: deps.decode(key, data), revision: sequence, storedAt: storedAt + skewMs, gone: false });
       } catch (error) {
         held.delete(key);
         bad.add(key);
@@ -92,11 +98,11 @@ export function createView<T>(deps: ViewDeps<T>): BucketView<T> {
     try {
       const info = await link.jsm.streams.info(stream);
       // The stream was made anew: what was held belongs to another life of the hub.
-      if (info.state.last_seq < position) {
+      if (info.created !== life) {
+        life = info.created;
         position = 0;
-        looked.clear();
-        bad.clear();
-        if (deps.gone === 'drop') held.clear();
+        complete = false;
+        for (const key of [...looked.keys()]) drop(key);
       }
       const told = Date.parse((info as { ts?: string }).ts ?? '');
       const skewMs = Number.isNaN(told) ? 0 : clock.now() - told;
@@ -167,8 +173,9 @@ export function createView<T>(deps: ViewDeps<T>): BucketView<T> {
     live: () => complete && hub.current() !== undefined,
     fresh: () =>
       hub.run(`reading ${row.name}`, async (link) => {
-        const { state } = await link.jsm.streams.info(stream);
-        const there = () => complete && position >= state.last_seq;
+        const { state, created } = await link.jsm.streams.info(stream);
+        const there = () => complete && life === created && position >= state.last_seq;
+        if (life !== created) round.abort();
         if (!there() && !(await waitUntil(clock, 1_500, there, 5))) {
           // The watch is not where it should be: read everything anew, once.
           round.abort();

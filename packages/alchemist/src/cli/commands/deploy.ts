@@ -72,19 +72,22 @@ deployed.`,
       const { name, ref } = nameAndRef(what);
       const version = flags.version ?? ref;
       const bar = render.progress('upload');
-      const result = await cim.deploy({
-        instance: flags.instance,
-        ...(code ? { bundle: code } : { name, ...(version === undefined ? {} : { version }) }),
-        ...given({ channel: flags.channel, kind: flags.kind, replicas: flags.replicas, isolation: flags.isolation }),
-        ...given({ config: flags.config, reset: flags.reset, rollback: flags.rollback, reason: flags.reason }),
-        ...given({ retryConflicts: flags.retryConflicts, timeout: flags.timeout }),
-        ...given({ resources: resourcesOf(flags), configuration: settingsOf(flags) }),
-        wait: flags.wait,
-        onStep: render.step,
-        publish: { onProgress: bar.update, signal: io.signal },
-        signal: io.signal,
-      });
-      bar.end();
+      const result = await cim
+        .deploy({
+          instance: flags.instance,
+          ...(code
+            ? { bundle: code, ...given({ version: flags.version }) }
+            : { name, ...(version === undefined ? {} : { version }) }),
+          ...given({ channel: flags.channel, kind: flags.kind, replicas: flags.replicas, isolation: flags.isolation }),
+          ...given({ config: flags.config, reset: flags.reset, rollback: flags.rollback, reason: flags.reason }),
+          ...given({ retryConflicts: flags.retryConflicts, timeout: flags.timeout }),
+          ...given({ resources: resourcesOf(flags), configuration: settingsOf(flags) }),
+          wait: flags.wait,
+          onStep: render.step,
+          publish: { onProgress: bar.update, signal: io.signal },
+          signal: io.signal,
+        })
+        .finally(bar.end);
       render.answer(result, () => deployText(render, result, flags.wait));
       return undefined;
     }),

@@ -20,7 +20,10 @@ bundles, publishes and edits without installing anything.`,
     .addOption(new Option('-k, --kind <kind>', 'what it is').choices(['agent', 'service']).default('agent'));
   commonFlags(command).action((dir: string | undefined, flags: Flags) =>
     perform(stage, flags, async ({ io, render }) => {
-      const [{ Fault, WorkloadName }, { scaffold }] = await Promise.all([import('@cim/contracts'), import('../scaffold.ts')]);
+      const [{ Fault, WorkloadName }, { capabilityOf, scaffold }] = await Promise.all([
+        import('@cim/contracts'),
+        import('../scaffold.ts'),
+      ]);
       const root = resolve(io.cwd, dir ?? '.');
       const wanted = flags.name ?? nameFrom(basename(root));
       const name = WorkloadName.safeParse(wanted);
@@ -39,18 +42,19 @@ bundles, publishes and edits without installing anything.`,
         await writeFile(join(root, file), text, { flag: 'wx' });
       }
       const place = relative(io.cwd, root);
-      render.answer({ name: name.data, kind: flags.kind, directory: root, files: [...files.keys()] }, () =>
-        [
-          `${render.paint('created', 'good')} ${name.data} in ${root}`,
-          ...[...files.keys()].map((file) => `  ${file}`),
-          '',
-          'next:',
-          ...(place === '' ? [] : [`  cd ${place}`]),
-          '  node --test',
-          '  alchemist publish --channel stable',
-          `  alchemist deploy ${name.data} --instance <id>`,
-          '  alchemist call text.count @sample/input.json',
-        ].join('\n'),
+      render.answer(
+        { name: name.data, kind: flags.kind, capability: capabilityOf(name.data), directory: root, files: [...files.keys()] },
+        () =>
+          [
+            `${render.paint('created', 'good')} ${name.data} in ${root}`,
+            ...[...files.keys()].map((file) => `  ${file}`),
+            '',
+            'next:',
+            ...(place === '' ? [] : [`  cd ${place}`]),
+            '  node --test',
+            '  alchemist deploy . --instance <id>',
+            `  alchemist call ${capabilityOf(name.data)} @sample/input.json`,
+          ].join('\n'),
       );
       return undefined;
     }),

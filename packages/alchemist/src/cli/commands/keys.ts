@@ -6,6 +6,7 @@ import type { KeyRole } from '../../keys.ts';
 import { type CommonFlags, commonFlags, perform, type Session, type Stage, verb } from '../session.ts';
 
 interface OutFlags extends CommonFlags {
+  readonly name: string;
   readonly out?: string;
 }
 
@@ -23,14 +24,15 @@ export function register(program: Command, stage: Stage): void {
   const make = verb(keys, 'new', {
     summary: 'make a key pair',
     description: 'Makes a key pair, writes the seed to a file only you can read, and prints the public key.',
-    examples: ['keys new publisher', 'keys new operator --out ./ops.seed'],
+    examples: ['keys new publisher --name acme', 'keys new operator --out ./ops.seed'],
   })
     .addArgument(role())
+    .option('-n, --name <name>', 'whose key it is, for the line that makes a node trust it', 'you')
     .option('-o, --out <file>', 'where to write the seed (default: in the configuration directory)');
   commonFlags(make).action((who: KeyRole, flags: OutFlags) =>
     perform(stage, flags, async (session) => {
       const { newSeed } = await import('../../keys.ts');
-      return store(session, who, newSeed(who).seed, flags.out);
+      return store(session, who, newSeed(who).seed, flags);
     }),
   );
 
@@ -52,6 +54,7 @@ export function register(program: Command, stage: Stage): void {
   })
     .addArgument(role())
     .argument('[file]', 'file that holds the seed')
+    .option('-n, --name <name>', 'whose key it is, for the line that makes a node trust it', 'you')
     .option('-o, --out <file>', 'where to write the seed (default: in the configuration directory)');
   commonFlags(take).action((who: KeyRole, file: string | undefined, flags: OutFlags) =>
     perform(stage, flags, async (session) => {
@@ -61,20 +64,20 @@ export function register(program: Command, stage: Stage): void {
           throw new Fault('invalid-input', `file: cannot read ${file}: ${(cause as Error).message}`, { cause });
         },
       );
-      return store(session, who, text.trim(), flags.out);
+      return store(session, who, text.trim(), flags);
     }),
   );
 }
 
-async function store({ io, render, around }: Session, who: KeyRole, seed: string, out: string | undefined): Promise<undefined> {
+async function store({ io, render, around }: Session, who: KeyRole, seed: string, { out, name }: OutFlags): Promise<undefined> {
   const [{ writeSeed }, { configDirectory }] = await Promise.all([import('../../keys.ts'), import('../../profile.ts')]);
   const file = out === undefined ? join(configDirectory(around), `${who}.seed`) : resolve(io.cwd, out);
   const publicKey = await writeSeed(file, seed, who);
-  render.answer({ role: who, publicKey, file }, () =>
+  render.answer({ role: who, name, publicKey, file }, () =>
     [
       `${render.paint(who, 'strong')}  ${publicKey}`,
       `seed       ${file} (only you can read it; keep a copy somewhere safe)`,
-      `trust      ${trustLine(who, publicKey)}`,
+      `trust      ${trustLine(who, publicKey, name)}`,
       ...(out === undefined ? [] : [`use        export CIM_${who.toUpperCase()}_SEED_FILE=${file}`]),
     ].join('\n'),
   );
@@ -100,11 +103,12 @@ async function print({ render, alchemist }: Session, who: KeyRole | undefined, s
       .flatMap(({ role: one, publicKey, file, seed: secret }) => [
         `${render.paint(one, 'strong')}  ${publicKey}`,
         `file       ${file}`,
-        `trust      ${trustLine(one, publicKey)}`,
+        `trust      ${trustLine(one, publicKey, 'you')}`,
         ...(secret === undefined ? [] : [`seed       ${secret}`]),
       ])
       .join('\n'),
   );
 }
 
-const trustLine = (who: KeyRole, key: string) => `cim.trust.${who}s = [ { name = "you"; key = "${key}"; } ];`;
+const trustLine = (who: KeyRole, key: string, name: string) =>
+  `cim.trust.${who}s = [ { name = ${JSON.stringify(name)}; key = "${key}"; } ];`;

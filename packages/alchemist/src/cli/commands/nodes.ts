@@ -22,12 +22,13 @@ export async function nodeTable(render: Render, nodes: readonly NodeView[]): Pro
     const { instance, status, ageSeconds } = node;
     const machine =
       status === null ? '' : `${status.machine.cores} cores, ${bytes(status.machine.memoryBytes)}, ${status.machine.arch}`;
-    const ready = status?.workloads.filter(({ state }) => state === 'ready').length ?? 0;
+    const meant = status?.workloads.filter(({ state }) => state !== 'stopped') ?? [];
+    const ready = meant.filter(({ state }) => state === 'ready').length;
     return [
       cell(instance, 'strong'),
       presence(node),
       typeof ageSeconds === 'number' ? ago(ageSeconds * 1_000) : '-',
-      status === null ? '-' : `${ready}/${status.workloads.length}`,
+      status === null ? '-' : `${ready}/${meant.length}`,
       status?.capabilities.join(' ') || '-',
       status?.location ?? '-',
       machine || '-',

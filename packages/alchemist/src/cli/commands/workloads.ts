@@ -50,10 +50,13 @@ function stateOf({ desired, observed, presence, converged }: WorkloadView): Cell
   const next = observed.next ? ` -> ${observed.next.version} ${observed.next.state}` : '';
   const running = observed.version !== undefined && observed.version !== desired?.version ? ` (${observed.version})` : '';
   const bad = observed.state === 'failed' || observed.state === 'quarantined';
-  return cell(`${observed.state}${running}${next}`, converged ? 'good' : bad ? 'bad' : 'warn');
+  const gone = desired?.state === 'removed' && converged;
+  return cell(`${observed.state}${running}${next}`, gone ? 'dim' : converged ? 'good' : bad ? 'bad' : 'warn');
 }
 
 function reasonOf({ instance, name, observed, converged }: WorkloadView): string[] {
   const reason = observed?.next?.reason ?? observed?.reason;
-  return reason === undefined || converged ? [] : [`${name} on ${instance}: ${reason.code}: ${reason.detail}`];
+  return reason === undefined || converged
+    ? []
+    : [`${name} on ${instance}: ${reason.code}: ${reason.detail.split('\n', 1)[0]}`];
 }

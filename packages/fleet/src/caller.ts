@@ -14,8 +14,8 @@ import {
 } from '@cim/contracts';
 import { send } from '@cim/contracts/bus';
 import { connect, headers } from '@nats-io/transport-node';
-import type { Fleet } from '../fleet.ts';
-import { leafAdminUser } from '../leaf.ts';
+import type { Fleet } from './fleet.ts';
+import { leafAdminUser } from './leaf.ts';
 
 export interface Answer {
   readonly output: any;
@@ -38,7 +38,7 @@ export async function callerAt(fleet: Fleet, instance: string): Promise<Caller> 
   const user = leafAdminUser(instance);
   const connection = await connect({
     servers: leaf.url,
-    name: `demonstration at ${instance}`,
+    name: `caller at ${instance}`,
     user,
     pass: fleet.secrets.password(user),
     // The leaf's own user at the hub lets answers in under this prefix.
