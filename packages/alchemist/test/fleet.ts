@@ -26,7 +26,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { newSeed, writeSeed } from '../src/keys.ts';
 import { folder, write } from './support.ts';
 
-export const registryMain = fileURLToPath(new URL('../../registry/dist/main.js', import.meta.url));
+const registryMain = fileURLToPath(new URL('../../registry/dist/main.js', import.meta.url));
 
 export interface ToldNode {
   /** What to say of a document; undefined: do not list it. Called at each question. */

@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Fault } from '@cim/contracts';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { newSeed, readSeed, roleOf, signerOf, tooOpen, writeSeed } from '../src/keys.ts';
 import { resolveProfile, tokenOf } from '../src/profile.ts';
@@ -66,6 +67,32 @@ describe('a profile', () => {
     expect(() => resolveProfile(bare(root), { profile: 'nope.json' })).toThrow(/--profile: no file at/);
     expect(() => tokenOf({ url: 'x', tokenFile: join(root, 'nope') })).toThrow(/registry\.tokenFile: cannot read/);
   });
+});
+
+it('takes any JSON for a profile file or names what is wrong with it', async () => {
+  const root = await folder();
+  const part = fc.oneof(
+    fc.jsonValue(),
+    fc.record({ url: fc.oneof(fc.webUrl(), fc.string()), user: fc.string() }, { requiredKeys: [] }),
+  );
+  const anything = fc.oneof(
+    fc.string(),
+    fc.jsonValue().map((value) => JSON.stringify(value)),
+    fc
+      .record({ registry: part, nats: part, operatorSeedFile: fc.string() }, { requiredKeys: [] })
+      .map((value) => JSON.stringify(value)),
+  );
+  await fc.assert(
+    fc.asyncProperty(anything, async (text) => {
+      await write(root, { '.cim/profile.json': text });
+      try {
+        resolveProfile(bare(root));
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'Fault', code: 'configuration-invalid' });
+        expect((error as Fault).issues.length).toBeGreaterThan(0);
+      }
+    }),
+  );
 });
 
 describe('a seed', () => {

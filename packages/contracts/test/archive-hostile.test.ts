@@ -17,7 +17,8 @@ async function archive(entries: readonly Entry[]): Promise<Uint8Array> {
   for (const [header, content = ''] of entries) {
     const data = Buffer.from(content);
     const plain = header.type === undefined || header.type === 'file';
-    pack.entry({ mtime: new Date(0), ...header, ...(plain ? { size: data.length } : {}) }, ...(plain ? [data] : []));
+    if (plain) pack.entry({ mtime: new Date(0), ...header, size: data.length }, data);
+    else pack.entry({ mtime: new Date(0), ...header });
   }
   pack.finalize();
   const chunks: Uint8Array[] = [];

@@ -137,7 +137,7 @@ describe('decodeJson', () => {
     expect(decodeJson(row, new TextEncoder().encode('{"name":"äö"}'), 'row')).toEqual({ name: 'äö' });
   });
 
-  it.each([
+  it.each<[string | Uint8Array, string]>([
     ['', 'text that is empty'],
     ['{', 'half an object'],
     ['nul', 'half a word'],

@@ -7,13 +7,12 @@ import { desiredInput, envelope, manifest, statement } from './samples.ts';
 
 const { channels, decode, decodeJson, Fault } = contracts;
 
-const schemas: [string, z.ZodType][] = [
-  ...Object.entries(contracts).filter((entry): entry is [string, z.ZodType] => entry[1] instanceof z.ZodType),
-  ...Object.entries(channels).flatMap(([name, row]) => [
-    [`channel ${name}`, row.payload] as [string, z.ZodType],
-    ...('reply' in row ? [[`reply of ${name}`, row.reply] as [string, z.ZodType]] : []),
-  ]),
-];
+const schemas: [string, z.ZodType][] = [];
+for (const [name, one] of Object.entries<unknown>(contracts)) if (one instanceof z.ZodType) schemas.push([name, one]);
+for (const [name, row] of Object.entries<contracts.Channel>(channels)) {
+  schemas.push([`channel ${name}`, row.payload]);
+  if (row.reply) schemas.push([`reply of ${name}`, row.reply]);
+}
 
 const anything = fc.anything({
   withBigInt: true,

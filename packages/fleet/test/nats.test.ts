@@ -94,7 +94,7 @@ describe('a nats-server', () => {
     );
     expect(fault).toBeInstanceOf(Fault);
     expect((fault as Fault).detail).toMatch(
-      /nats-server test: it ended with exit code 1; its log .*ends with:[^]*[Dd]uplicate user/,
+      /nats-server test: it ended with exit code 1; its log .*ends with:[\s\S]*[Dd]uplicate user/,
     );
   });
 

@@ -9,8 +9,6 @@
  * P3. The same bytes again are the same version (`created: false`); other bytes under a version that exists are a conflict.
  * P4. At most `LANES` uploads are taken at a time; the rest wait, bounded, without sending.
  */
-import { Readable } from 'node:stream';
-import type { ReadableStream as WebStream } from 'node:stream/web';
 import {
   type BundleStatement,
   CatalogEntry,
@@ -95,7 +93,7 @@ export function createPublish(deps: PublishDeps): Publish {
     const held = await spool(body, size);
     try {
       const manifest = await check(held, statement);
-      await objects.keep(digest, size, () => Readable.toWeb(held.read()) as WebStream as ReadableStream<Uint8Array>);
+      await objects.keep(digest, size, () => held.read());
       const { created, entry } = await catalog.add(
         CatalogEntry.parse({
           name,

@@ -8,7 +8,6 @@
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { digester, Fault, newId } from '@cim/contracts';
 
 export interface Spool {
@@ -16,12 +15,12 @@ export interface Spool {
   /** Bytes. */
   readonly size: number;
   /** The bytes from the start; may be asked for more than once, one after the other. */
-  read(): Readable;
+  read(): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 
-/** Read by a stream in pieces of this many bytes. */
-const PIECE = 256 * 1024;
+/** Written and read in pieces of about this many bytes: each costs a turn of the thread pool. */
+const PIECE = 512 * 1024;
 
 /**
  * Writes what comes and hashes it as it passes.
@@ -40,17 +39,29 @@ export async function spool(bytes: AsyncIterable<Uint8Array>, announced: number)
     await unlink(path);
     const hash = digester();
     let size = 0;
+    let held: Uint8Array[] = [];
+    let heldBytes = 0;
+    const write = async () => {
+      if (heldBytes === 0) return;
+      const { bytesWritten } = await file.writev(held).catch((cause) => Promise.reject(diskFault(cause)));
+      if (bytesWritten < heldBytes) throw diskFault({ code: 'ENOSPC' });
+      held = [];
+      heldBytes = 0;
+    };
     for await (const chunk of arriving(bytes)) {
       size += chunk.length;
       if (size > announced)
         throw new Fault('digest-mismatch', `the body is longer than the ${announced} bytes of the signed statement`);
       hash.update(chunk);
-      await file.write(chunk).catch((cause) => Promise.reject(diskFault(cause)));
+      held.push(chunk);
+      heldBytes += chunk.length;
+      if (heldBytes >= PIECE) await write();
     }
+    await write();
     return {
       digest: hash.digest(),
       size,
-      read: () => Readable.from(pieces(file, size), { objectMode: false, highWaterMark: PIECE }),
+      read: () => pieces(file, size),
       close: () => file.close(),
     };
   } catch (error) {

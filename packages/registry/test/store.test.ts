@@ -40,7 +40,9 @@ const bytesOf = (text: string) => new TextEncoder().encode(text);
 const keep = async (text: string) => {
   const bytes = bytesOf(text);
   const digest = digestOf(bytes);
-  await objects.keep(digest, bytes.length, () => ReadableStream.from([bytes]));
+  await objects.keep(digest, bytes.length, async function* () {
+    yield bytes;
+  });
   return digest;
 };
 
@@ -82,14 +84,17 @@ describe('objects', () => {
 
   test('a put that fails in the middle leaves no object', async () => {
     const digest = digestOf(bytesOf('never whole'));
-    const broken = new ReadableStream<Uint8Array>({
-      pull(controller) {
-        controller.enqueue(new Uint8Array(300_000));
-        controller.error(new Error('cut'));
-      },
-    });
-    await expect(objects.keep(digest, 600_000, () => broken)).rejects.toThrow(/cut/);
+    const broken = async function* () {
+      yield new Uint8Array(300_000);
+      throw new Error('cut');
+    };
+    await expect(objects.keep(digest, 600_000, broken)).rejects.toThrow(/cut/);
     expect(await objects.has(digest, 600_000)).toBe(false);
+    const other = async function* () {
+      yield bytesOf('other bytes');
+    };
+    await expect(objects.keep(digest, 11, other)).rejects.toMatchObject({ code: 'digest-mismatch' });
+    expect((await objects.inventory()).loose).toEqual([]);
   });
 
   test('a sweep collects old bytes without a version and loose chunks, and nothing else', async () => {

@@ -237,7 +237,7 @@ describe('spool', () => {
     })();
   test('gives back what came, more than once', async () => {
     const held = await spool(bytes('ab', 'cd'), 4);
-    for (let i = 0; i < 2; i++) expect((await held.read().toArray()).join('')).toBe('abcd');
+    for (let i = 0; i < 2; i++) expect((await Array.fromAsync(held.read())).join('')).toBe('abcd');
     expect(held).toMatchObject({ size: 4, digest: expect.stringMatching(/^sha256:88d4266f/) });
     await held.close();
   });

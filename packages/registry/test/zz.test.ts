@@ -1,49 +1,72 @@
-import { test } from 'vitest';
-import { largeBundle } from '@cim/testkit';
+import { createServer } from 'node:http';
+import { Readable } from 'node:stream';
+import { systemClock as clock, readBundle, topology } from '@cim/contracts';
+import { capturedLog, largeBundle, natsServer } from '@cim/testkit';
 import { jetstream } from '@nats-io/jetstream';
-import { Kvm } from '@nats-io/kv';
-import { Objm, setSha256Backend } from '@nats-io/obj';
-import { nodeStatus, tokenOf, workloadStatus, world } from './support.ts';
+import { Objm } from '@nats-io/obj';
+import { test } from 'vitest';
+import { spool } from '../src/spool.ts';
+import { createHub } from '../src/store/hub.ts';
+import { createObjects } from '../src/store/objects.ts';
+import { applyTopology } from '../src/store/topology-apply.ts';
+
 test('t', async () => {
-  await using hub = await world();
-  const r = await hub.registry({ limits: { maxBundle: 2 ** 28, requestsPerMinute: 1000000 } , log: {level:'info'}});
-  setSha256Backend('native');
+  await using nats = await natsServer();
+  const hub = createHub({ clock, random: () => 0.5, log: capturedLog(), config: { url: nats.url }, domain: 'hub' });
+  await hub.start();
+  await applyTopology(await hub.up(AbortSignal.timeout(10_000)), clock, { replicas: 1, storage: 'file' });
+  const objects = createObjects(hub, clock, topology.bundles);
+  const store = await new Objm(jetstream(hub.current()!.connection)).open('CIM_BUNDLES');
   const out: string[] = [];
-  const rss = async () => Number(/cim_registry_process_resident_memory_bytes (\d+)/.exec((await r.ask('GET', '/metrics')).body)?.[1]) / 2 ** 20;
-  out.push(`rss idle ${await rss()}`);
-  const store = await new Objm(jetstream(hub.admin)).open('CIM_BUNDLES');
-  for (let i = 0; i < 3; i++) {
-    const big = await largeBundle(64 * 2 ** 20, { name: 'big', version: `1.0.${i}`, sequence: i + 1, entry: `export default ${i}` });
+  for (let i = 0; i < 4; i++) {
+    const big = await largeBundle(64 * 2 ** 20, {
+      name: 'big',
+      version: `1.0.${i}`,
+      sequence: i + 1,
+      entry: `export default ${i}`,
+    });
     let t = performance.now();
-    await store.put({ name: 'raw' + i }, new ReadableStream({ start(c) { c.enqueue(big.bytes); c.close(); } }));
-    const raw = performance.now() - t;
+    const lap = () => {
+      const n = performance.now();
+      const d = (n - t) | 0;
+      t = n;
+      return d;
+    };
+    await store.put(
+      { name: 'raw' + i },
+      new ReadableStream({
+        start(c) {
+          c.enqueue(big.bytes);
+          c.close();
+        },
+      }),
+    );
+    const raw = lap();
+    async function* chunks() {
+      for (let j = 0; j < big.bytes.length; j += 65536) yield big.bytes.subarray(j, j + 65536);
+    }
+    const s = await spool(chunks(), big.bytes.length);
+    const sp = lap();
+    await readBundle(s.read());
+    const rd = lap();
+    await objects.keep(big.statement.digest, s.size, () => s.read());
+    const kp = lap();
+    await s.close();
+    const srv = createServer(async (req, res) => {
+      for await (const _ of req) void _;
+      res.end('x');
+    }).listen(0);
+    await new Promise((r) => srv.once('listening', r));
     t = performance.now();
-    const s = (await r.publish(big)).status;
-    const pub = performance.now() - t;
-    t = performance.now();
+    await (await fetch(`http://127.0.0.1:${(srv.address() as any).port}`, { method: 'POST', body: big.bytes as never })).text();
+    const up = lap();
+    srv.close();
+    const { bytes } = await objects.open(big.statement.digest);
+    for await (const _ of bytes) void _;
+    const op = lap();
     await store.getBlob('raw' + i);
-    const get = performance.now() - t;
-    t = performance.now();
-    const a = await fetch(`${r.url}/api/v1/bundles/${big.statement.digest}`, { headers: { authorization: `Bearer ${tokenOf('viewer')}` } });
-    await a.arrayBuffer();
-    out.push(`${s} raw put ${raw | 0} publish ${pub | 0}; raw get ${get | 0} http get ${(performance.now() - t) | 0} rss ${await rss()}`);
+    out.push(`raw put ${raw} spool ${sp} read ${rd} keep ${kp} upload ${up} open ${op} raw get ${lap()}`);
   }
-  const kv = await new Kvm(jetstream(hub.admin)).open('CIM_NODES');
-  const w = Array.from({ length: 3 }, (_, i) => workloadStatus('w' + i, `sha256:${'a'.repeat(64)}` as never, 1));
-  const cpu = async () => Number(/cim_registry_process_cpu_seconds_total ([\d.]+)/.exec((await r.ask('GET', '/metrics')).body)?.[1]);
-  let c = await cpu();
-  let t = performance.now();
-  for (let k = 0; k < 3; k++) for (let i = 0; i < 1000; i += 100) await Promise.all(Array.from({ length: 100 }, (_, j) => kv.put(`cim-${i + j}`, JSON.stringify(nodeStatus(`cim-${i + j}`, { workloads: w })))));
-  out.push(`3000 heartbeats in ${(performance.now() - t) | 0} ms, registry cpu ${(await cpu()) - c} s`);
-  for (let i = 0; i < 3; i++) { t = performance.now(); const n = (await r.ask('GET', '/api/v1/nodes')).body.nodes.length; out.push(`nodes ${n} ${(performance.now() - t) | 0} ms`); }
-  t = performance.now();
-  const one = async () => { for (let i = 0; i < 250; i++) await r.ask('GET', '/api/v1/whoami'); };
-  await Promise.all([one(), one(), one(), one()]);
-  out.push(`1000 whoami ${(performance.now() - t) | 0} ms`);
-  t = performance.now();
-  const two = async () => { for (let i = 0; i < 250; i++) await r.ask('GET', '/api/v1/desired?instance=a'); };
-  await Promise.all([two(), two(), two(), two()]);
-  out.push(`1000 desired ${(performance.now() - t) | 0} ms`);
-  out.push(`rss ${await rss()}`);
+  await hub.stop();
   console.log(out.join('\n'));
 }, 120000);

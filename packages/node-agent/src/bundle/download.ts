@@ -38,6 +38,8 @@ export interface DownloadDeps {
 }
 
 const READ = 256 * 1024;
+/** Bytes written at a time: large enough that a write costs little beside what it carries. */
+const PIECE = 2 ** 20;
 
 /** @param file partial file, whose directory is the download's own. @throws Fault of the fetch, `digest-mismatch`, `storage-full` */
 export async function download(
@@ -97,15 +99,21 @@ async function fill(
     if (offset < have) await handle.truncate(offset);
     const hash = await hashOf(handle, offset);
     let at = offset;
-    for await (const chunk of guarded(chunks, stall, digest)) {
-      if (at + chunk.length > size) {
-        worthKeeping(false);
-        throw new Fault('digest-mismatch', `bundle ${digest}: expected ${size} bytes, the store sends more`);
+    const writer = behindWriter(handle, offset);
+    try {
+      for await (const chunk of guarded(chunks, stall, digest)) {
+        if (at + chunk.length > size) {
+          worthKeeping(false);
+          throw new Fault('digest-mismatch', `bundle ${digest}: expected ${size} bytes, the store sends more`);
+        }
+        // Hashing goes on while the last piece is on its way to the disk.
+        hash.update(chunk);
+        await writer.write(chunk);
+        at += chunk.length;
+        worthKeeping(true);
       }
-      hash.update(chunk);
-      await writeAll(handle, chunk, at);
-      at += chunk.length;
-      worthKeeping(true);
+    } finally {
+      await writer.end();
     }
     if (at < size) throw new Fault('hub-unreachable', `bundle ${digest}: the link was cut at byte ${at} of ${size}`);
     const found = hash.digest();
@@ -116,6 +124,37 @@ async function fill(
   } finally {
     stall.end();
   }
+}
+
+/** Collects chunks and writes a piece at a time, one piece behind: the disk and the link work side by side. */
+function behindWriter(handle: FileHandle, from: number) {
+  let held: Uint8Array[] = [];
+  let heldBytes = 0;
+  let at = from;
+  let writing: Promise<void> = Promise.resolve();
+  const flush = async () => {
+    await writing;
+    const piece = Buffer.concat(held, heldBytes);
+    const begin = at;
+    at += heldBytes;
+    held = [];
+    heldBytes = 0;
+    writing = writeAll(handle, piece, begin);
+    // A failure is thrown at the next write or at the end, never as an unhandled rejection.
+    writing.catch(() => {});
+  };
+  return {
+    async write(chunk: Uint8Array): Promise<void> {
+      held.push(chunk);
+      heldBytes += chunk.length;
+      if (heldBytes >= PIECE) await flush();
+    },
+    /** All that was handed over is in the file, or it throws why not. */
+    async end(): Promise<void> {
+      await flush();
+      await writing;
+    },
+  };
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array, at: number): Promise<void> {

@@ -17,6 +17,7 @@ import { z } from 'zod';
 import { hubFault, lostRace } from './faults.ts';
 import { follow, readAll } from './follow.ts';
 import type { Hub, Link } from './hub.ts';
+import { CHUNK_BYTES, padded, putObject } from './object-put.ts';
 
 /** Meta message, the part that is read. */
 const Meta = z.looseObject({
@@ -51,7 +52,7 @@ export interface Objects {
    * Stores the bytes, or marks those already there as wanted now, so that {@link removeObject} leaves them alone.
    * @param bytes opened only when they are needed
    */
-  keep(digest: string, size: number, bytes: () => ReadableStream<Uint8Array>): Promise<void>;
+  keep(digest: string, size: number, bytes: () => AsyncIterable<Uint8Array>): Promise<void>;
   /** @throws Fault `not-found`. The stream fails with `digest-mismatch` (O3) or `hub-unreachable`. */
   open(digest: string): Promise<{ readonly size: number; readonly bytes: Readable }>;
   /** Whole objects, and chunks without one. */
@@ -61,26 +62,13 @@ export interface Objects {
   removeChunks(chunks: LooseChunks): Promise<void>;
 }
 
-const CHUNK_BYTES = 128 * 1024;
-const CHUNK_DEADLINE_MS = 4_000;
 /** Tries of `keep` against others who store or remove the same bytes. */
 const TRIES = 4;
 
 export function createObjects(hub: Hub, clock: Clock, row: ObjectRow): Objects {
-  setSha256Backend('native');
   const stream = streamName(row);
   const metaSubject = (name: string) => `$O.${row.name}.M.${padded(Buffer.from(name).toString('base64url'))}`;
   const chunkSubject = (nuid: string) => `$O.${row.name}.C.${nuid}`;
-  const open = new WeakMap<Link, Promise<ObjectStore>>();
-  const store = (link: Link) => {
-    let bucket = open.get(link);
-    if (!bucket) {
-      bucket = new Objm(link.js).open(row.name, false);
-      bucket.catch(() => open.delete(link));
-      open.set(link, bucket);
-    }
-    return bucket;
-  };
   const metaOf = async (link: Link, name: string): Promise<{ meta: Meta; revision: number; writtenAt: number } | undefined> => {
     const message = await link.jsm.streams.getMessage(stream, { last_by_subj: metaSubject(name) });
     if (!message) return undefined;
@@ -89,7 +77,7 @@ export function createObjects(hub: Hub, clock: Clock, row: ObjectRow): Objects {
     return { meta: meta.data, revision: message.seq, writtenAt: message.time.getTime() };
   };
   /** Writes a meta message if the last one still is `revision`. @returns false when it is not */
-  const writeMeta = async (link: Link, name: string, meta: Meta, revision: number): Promise<boolean> => {
+  const writeMeta = async (link: Link, name: string, meta: object, revision: number): Promise<boolean> => {
     const headers = newHeaders();
     headers.set('Nats-Rollup', 'sub');
     headers.set('Nats-Expected-Last-Subject-Sequence', `${revision}`);
@@ -120,20 +108,17 @@ export function createObjects(hub: Hub, clock: Clock, row: ObjectRow): Objects {
           if (await hub.run('storing a bundle', (link) => writeMeta(link, name, touched, found.revision))) return;
           continue;
         }
+        const link = hub.current() ?? (await hub.run('storing a bundle', async (up) => up));
         try {
-          const link = hub.current() ?? (await hub.run('storing a bundle', async (up) => up));
-          await (await store(link)).put(
-            { name, options: { max_chunk_size: CHUNK_BYTES } },
-            bytes(),
-            // Each chunk has this deadline; the whole has none, since a large bundle on a slow disk takes its time.
-            { previousRevision: found?.revision ?? 0, timeout: CHUNK_DEADLINE_MS },
-          );
-          return;
+          const put = { link, clock, bucket: row.name, stream, digest, size, bytes: bytes() };
+          // Each chunk has a deadline; the whole has none, since a large bundle on a slow disk takes its time.
+          if (await putObject({ ...put, writeMeta: (meta) => writeMeta(link, name, meta, found?.revision ?? 0) })) break;
         } catch (error) {
-          if (!lostRace(error)) throw hubFault(error, 'storing a bundle');
+          throw hubFault(error, 'storing a bundle');
         }
+        if (attempt + 1 === TRIES)
+          throw new Fault('hub-unreachable', `bundle ${digest}: others store and remove it at the same time`);
       }
-      throw new Fault('hub-unreachable', `bundle ${digest}: others store and remove it at the same time`);
     },
 
     async open(digest) {
@@ -194,9 +179,6 @@ export function createObjects(hub: Hub, clock: Clock, row: ObjectRow): Objects {
       hub.run('removing chunks', async (link) => void (await link.jsm.streams.purge(stream, { filter: chunkSubject(nuid) }))),
   };
 }
-
-/** The object store pads its base64url names. */
-const padded = (name: string) => name.padEnd(Math.ceil(name.length / 4) * 4, '=');
 
 interface Pouring {
   readonly clock: Clock;
