@@ -159,7 +159,7 @@ export async function openWorld(options: Partial<FleetOptions> = {}): Promise<Wo
 }
 
 /** A bundle made by hand as the SDK takes it. */
-export function asBundle({ bytes, manifest, envelope }: TestBundle): Bundle {
+function asBundle({ bytes, manifest, envelope }: TestBundle): Bundle {
   return { manifest, bytes, digest: digestOf(bytes), size: bytes.length, envelope, warnings: [] };
 }
 

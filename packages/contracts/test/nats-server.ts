@@ -26,7 +26,7 @@ if (natsServer === undefined) {
 }
 
 /** A folder that is gone when the test is. */
-export function scratch(): { readonly directory: string; remove(): void } {
+function scratch(): { readonly directory: string; remove(): void } {
   const directory = mkdtempSync(join(tmpdir(), 'cim-contracts-'));
   return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }

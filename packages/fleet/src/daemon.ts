@@ -21,7 +21,7 @@ const ReadyLine = z.looseObject({ ready: z.literal(true), url: z.url(), pid: z.n
 export interface DaemonOptions {
   readonly name: string;
   /** The package whose `main.js` is run. */
-  readonly package: '@cim/registry' | '@cim/node-agent';
+  readonly package: keyof typeof indexes;
   readonly directory: string;
   readonly logFile: string;
   readonly ledgerFile: string;
@@ -139,12 +139,15 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   };
 }
 
-function mainOf(name: string): string {
+const { resolve } = createRequire(import.meta.url);
+const indexes = { '@cim/registry': () => resolve('@cim/registry'), '@cim/node-agent': () => resolve('@cim/node-agent') };
+
+function mainOf(name: keyof typeof indexes): string {
   const unbuilt = (cause?: unknown) =>
     new Fault('configuration-invalid', `${name} is not built: run npm run build in the checkout`, { cause });
   let index: string;
   try {
-    index = createRequire(import.meta.url).resolve(name);
+    index = indexes[name]();
   } catch (cause) {
     throw unbuilt(cause);
   }

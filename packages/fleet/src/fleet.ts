@@ -10,7 +10,7 @@
  */
 import { existsSync, statfsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Fault, InstanceId, type Part, renderBytes, startParts, systemClock } from '@cim/contracts';
+import { Fault, InstanceId, renderBytes, startParts, systemClock } from '@cim/contracts';
 import { startAgent } from './agent.ts';
 import type { Daemon } from './daemon.ts';
 import { writeJson } from './files.ts';
@@ -20,6 +20,7 @@ import { endLeftovers, takeLock } from './machine/lock.ts';
 import { signal } from './machine/surroundings.ts';
 import { type Link, openLink } from './nats/link.ts';
 import type { NatsProcess } from './nats/server.ts';
+import { announced, type DetailedPart, many, one, type PartEvent } from './parts.ts';
 import { type Overlay, startRegistry } from './registry.ts';
 import { reviver } from './revive.ts';
 import { openSecrets, type Secrets } from './secrets.ts';
@@ -46,10 +47,6 @@ export interface FleetOptions {
   /** Told what ended by itself and came back, for people. */
   readonly told?: (line: string) => void;
 }
-
-export type PartEvent =
-  | { readonly kind: 'starting'; readonly part: string }
-  | { readonly kind: 'up'; readonly part: string; readonly detail: string; readonly ms: number };
 
 export interface Member {
   readonly instance: string;
@@ -252,65 +249,4 @@ function checkSpace(directory: string): void {
       `${directory}: ${renderBytes(bavail * bsize)} free, at least ${renderBytes(LEAST_FREE_BYTES)} are needed`,
     );
   }
-}
-
-interface Stoppable {
-  stop(deadlineMs?: number): Promise<unknown>;
-}
-
-interface DetailedPart extends Part {
-  readonly detail: () => string;
-}
-
-function one(name: string, start: () => Promise<Stoppable>, detail: () => string): DetailedPart {
-  let started: Stoppable | undefined;
-  return {
-    name,
-    detail,
-    async start() {
-      started = await start();
-    },
-    stop: async (deadline) => void (await started?.stop(deadline)),
-  };
-}
-
-/** Several of a kind at once; when one fails, the others of its kind are stopped too. */
-function many<T extends Stoppable>(
-  name: string,
-  instances: readonly string[],
-  into: Map<string, T>,
-  start: (instance: string, index: number) => Promise<T>,
-  detail: () => string,
-): DetailedPart {
-  const stop = async (deadline: number) => {
-    await Promise.all([...into.values()].map((started) => started.stop(deadline)));
-  };
-  return {
-    name,
-    detail,
-    async start() {
-      const begun = instances.map(async (instance, index) => [instance, await start(instance, index)] as const);
-      const outcomes = await Promise.allSettled(begun);
-      // In the order of the instances, whichever came first.
-      for (const outcome of outcomes) if (outcome.status === 'fulfilled') into.set(...outcome.value);
-      const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-      if (!failed) return;
-      await stop(STOP_MS);
-      throw failed.reason;
-    },
-    stop,
-  };
-}
-
-function announced(onPart: (event: PartEvent) => void): (part: DetailedPart) => Part {
-  return ({ name, detail, start, stop }) => ({
-    name,
-    stop,
-    start: async () => {
-      onPart({ kind: 'starting', part: name });
-      const begun = systemClock.monotonic();
-      await start();
-      onPart({ kind: 'up', part: name, detail: detail(), ms: systemClock.monotonic() - begun });
-    },
-  });
 }

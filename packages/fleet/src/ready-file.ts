@@ -20,7 +20,7 @@ export interface ReadyFile {
   readonly logs: Readonly<Record<string, string>>;
 }
 
-export function readyFileOf(fleet: Fleet, ownPid: number): ReadyFile {
+function readyFileOf(fleet: Fleet, ownPid: number): ReadyFile {
   return {
     registryUrl: fleet.registry.url,
     token: fleet.secrets.token('admin'),

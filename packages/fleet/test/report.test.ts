@@ -81,5 +81,7 @@ test('as JSON every line is an object and nothing else is written', async () => 
 test('lengths, sizes, widths', () => {
   expect([duration(0.4), duration(999), duration(1_000), duration(61_234)]).toEqual(['0 ms', '999 ms', '1.0 s', '61.2 s']);
   expect([size(1), size(15_360), size(1_879_040)]).toEqual(['1 kB', '16 kB', '1.9 MB']);
+  expect(fit('\u001b[31mabc\u001b[39m', 5)).toBe('\u001b[31mabc\u001b[39m  ');
+  expect(fit('\u001b[31mabcdef\u001b[39m', 4)).toBe('\u001b[31mabc…\u001b[39m');
   expect([fit('ab', 4), fit('abcdef', 4), fit('äöü😀x', 4)]).toEqual(['ab  ', 'abc…', 'äöü…']);
 });

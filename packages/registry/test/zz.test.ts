@@ -1,5 +1,4 @@
 import { createServer } from 'node:http';
-import { Readable } from 'node:stream';
 import { systemClock as clock, readBundle, topology } from '@cim/contracts';
 import { capturedLog, largeBundle, natsServer } from '@cim/testkit';
 import { jetstream } from '@nats-io/jetstream';

@@ -1,6 +1,4 @@
 /** A fleet of real processes in one call, in a directory of its own that is gone afterwards. */
-import { cpSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Fleet, type FleetOptions, startFleet } from '@cim/fleet';
 import { temporaryDirectory } from './temporary.ts';
 
@@ -14,7 +12,7 @@ export interface TestFleet extends AsyncDisposable {
 
 /**
  * Links between leaves and hub can be cut, and nodes speak often, so that tests need not wait.
- * @param options over these; `CIM_TEST_KEEP` names a directory that state and logs are copied to at the end
+ * @param options over these
  */
 export async function fleet(options: Partial<FleetOptions> = {}): Promise<TestFleet> {
   await using parts = new AsyncDisposableStack();
@@ -32,11 +30,6 @@ export async function fleet(options: Partial<FleetOptions> = {}): Promise<TestFl
     });
   let running = await begin();
   const all = parts.move();
-  const end = async () => {
-    await running.stop();
-    const keep = process.env['CIM_TEST_KEEP'];
-    if (keep) cpSync(path, join(keep, path.split('/').at(-1)!), { recursive: true });
-  };
   return {
     get fleet() {
       return running;
@@ -49,7 +42,7 @@ export async function fleet(options: Partial<FleetOptions> = {}): Promise<TestFl
     },
     async [Symbol.asyncDispose]() {
       try {
-        await end();
+        await running.stop();
       } finally {
         await all.disposeAsync();
       }

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { type Alchemist, type Bundle, Fault } from '@cim/alchemist';
 import { StepFailure, size } from './report.ts';
 
-export const EXAMPLES = fileURLToPath(new URL('../../../../examples/', import.meta.url));
+const EXAMPLES = fileURLToPath(new URL('../../../../examples/', import.meta.url));
 
 /** What is deployed where. */
 export const placement = {

@@ -6,6 +6,7 @@
  * R2. With JSON, standard output carries one object a line and nothing else.
  * R3. Nothing secret is printed.
  */
+import { stripVTControlCharacters } from 'node:util';
 import { systemClock } from '@cim/contracts';
 import Table from 'cli-table3';
 import colours from 'picocolors';
@@ -59,21 +60,31 @@ export const duration = (ms: number): string => (ms < 1_000 ? `${Math.round(ms)}
 export const size = (bytes: number): string =>
   bytes < 1_000_000 ? `${Math.ceil(bytes / 1_000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
 
-/** `text` cut to `width` columns, the rest as an ellipsis. */
+/** `text` filled up or cut to `width` columns, with an ellipsis for what is cut; colours take no columns and are kept. */
 export function fit(text: string, width: number): string {
-  const characters = [...text];
-  return characters.length <= width
-    ? text.padEnd(width + text.length - characters.length)
-    : `${characters.slice(0, Math.max(0, width - 1)).join('')}…`;
+  const columns = [...stripVTControlCharacters(text)].length;
+  if (columns <= width) return text + ' '.repeat(width - columns);
+  let left = Math.max(0, width - 1);
+  let out = '';
+  for (const [part] of text.matchAll(PIECE)) {
+    if (part.startsWith('\u001b')) out += part;
+    else if (left > 0) out += part;
+    else if (left === 0) out += '…';
+    if (!part.startsWith('\u001b')) left--;
+  }
+  return out;
 }
+
+/** A colour, or one character. */
+const PIECE = /\u001b\[[0-9;]*m|./gsu;
 
 export function screenReport(screen: Screen): Report {
   const paint = colours.createColors(screen.colour);
   const width = Math.min(Math.max(screen.width, 60), 118);
   const put = (text: string) => screen.write(`${text}\n`);
   const timed = (text: string, ms: number | undefined) => {
-    const time = ms === undefined ? '' : duration(ms);
-    return `${fit(text, width - 12)} ${paint.dim(time.padStart(9))}`.trimEnd();
+    if (ms === undefined) return fit(text, width - 2).trimEnd();
+    return `${fit(text, width - 12)} ${paint.dim(duration(ms).padStart(9))}`;
   };
   const clear = () => screen.isTty && screen.write('\r\u001b[2K');
   const steps: Steps = {
@@ -105,7 +116,8 @@ export function screenReport(screen: Screen): Report {
 }
 
 export function jsonReport(write: (text: string) => void): Report {
-  const put = (value: Record<string, unknown>) => write(`${JSON.stringify(value)}\n`);
+  const short = (_: string, value: unknown) => (typeof value === 'number' ? Math.round(value * 10) / 10 : value);
+  const put = (value: Record<string, unknown>) => write(`${JSON.stringify(value, short)}\n`);
   return {
     json: true,
     paint: colours.createColors(false),

@@ -157,6 +157,22 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
     for (const cell of cells) cell.look(now, (looks + cell.pid) % FULL_LOOK === 0);
   }
 
+  async function stop(deadlineMs: number): Promise<void> {
+    if (phase === 'stopped') return;
+    phase = 'stopped';
+    refill?.cancel();
+    await Promise.all([...cells].map((cell) => cell.close(deadlineMs)));
+    const all =
+      cells.size === 0
+        ? Promise.resolve()
+        : new Promise<void>((resolve) => {
+            emptied = resolve;
+          });
+    for (const cell of cells) cell.kill('stop', 'the node-agent stops');
+    await all;
+    watch?.cancel();
+  }
+
   return {
     limits: cgroups ? 'cgroup' : 'watchdog',
     async start() {
@@ -171,6 +187,7 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
       try {
         await withDeadline(clock, startMs, 'the first cell', () => Promise.all([...spares].map((spare) => spare.ready)));
       } catch (error) {
+        await stop(0);
         throw new Fault(
           'cell-died',
           `no cell could be started: ${error instanceof Fault ? error.detail : (error as Error).message}`,
@@ -179,16 +196,7 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
     },
     open,
     cells: () => [...cells].filter((cell) => !cell.ended).map((cell) => cell.info()),
-    async stop(deadlineMs) {
-      if (phase === 'stopped') return;
-      phase = 'stopped';
-      refill?.cancel();
-      await Promise.all([...cells].map((cell) => cell.close(deadlineMs)));
-      const all = cells.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => (emptied = resolve));
-      for (const cell of cells) cell.kill('stop', 'the node-agent stops');
-      await all;
-      watch?.cancel();
-    },
+    stop,
   };
 }
 

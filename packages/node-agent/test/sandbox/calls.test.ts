@@ -286,7 +286,7 @@ describe('starting', () => {
     const manifest = { hooks: { start: true } };
     const fault = await faultFrom(opened(source('throw new Error("no key")'), {}, manifest));
     expect([fault.code, fault.detail.includes('no key')]).toEqual(['start-failed', true]);
-    const brief = sandboxOf({ startTimeout: '1s', spareCells: 1 });
+    const brief = sandboxOf({ startTimeout: '4s', spareCells: 1 });
     await brief.start();
     const late = await faultFrom(brief.open(openOf({ source: source('return new Promise(() => {})'), manifest })));
     expect(late.code).toBe('deadline-exceeded');

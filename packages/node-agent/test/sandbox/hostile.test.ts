@@ -203,7 +203,7 @@ describe('memory', () => {
     ['promises', 'return (async () => { const all = []; for (;;) all.push(Promise.resolve({}).then(() => {})) })()'],
     ['symbols', 'for (let i = 0; ; i++) Symbol.for("s" + i)'],
   ])('%s end in a fault and a reason, in time', async (_, body) => {
-    const isolate = await opened(body, { limits: { turnMs: 1_500, timeoutMs: 4_000 } });
+    const isolate = await opened(body, { limits: { turnMs: 1_500, timeoutMs: 9_000 } });
     const fault = await faultFrom(ask(isolate));
     expect(['out-of-memory', 'turn-exceeded', 'handler-failed', 'cell-died']).toContain(fault.code);
     if (fault.code === 'out-of-memory') expect((await isolate.exited).kind).toBe('out-of-memory');

@@ -11,7 +11,6 @@
  */
 import { PassThrough, type Readable } from 'node:stream';
 import { type Clock, digester, Fault, type ObjectRow, objectName, streamName } from '@cim/contracts';
-import { type ObjectStore, Objm, setSha256Backend } from '@nats-io/obj';
 import { headers as newHeaders } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { hubFault, lostRace } from './faults.ts';
@@ -102,7 +101,7 @@ export function createObjects(hub: Hub, clock: Clock, row: ObjectRow): Objects {
       for (let attempt = 0; attempt < TRIES; attempt++) {
         const found = await hub.run('looking for a bundle', (link) => metaOf(link, name));
         if (found && !found.meta.deleted && found.meta.size === size) {
-          // Whoever was quicker than us stored or marked these bytes after we first looked: that is the mark we wanted.
+          // Whoever was quicker stored or marked these bytes after we first looked: that is the mark we wanted.
           if (attempt > 0) return;
           const touched = { ...found.meta, mtime: new Date(clock.now()).toISOString() };
           if (await hub.run('storing a bundle', (link) => writeMeta(link, name, touched, found.revision))) return;
@@ -112,7 +111,7 @@ export function createObjects(hub: Hub, clock: Clock, row: ObjectRow): Objects {
         try {
           const put = { link, clock, bucket: row.name, stream, digest, size, bytes: bytes() };
           // Each chunk has a deadline; the whole has none, since a large bundle on a slow disk takes its time.
-          if (await putObject({ ...put, writeMeta: (meta) => writeMeta(link, name, meta, found?.revision ?? 0) })) break;
+          if (await putObject({ ...put, writeMeta: (meta) => writeMeta(link, name, meta, found?.revision ?? 0) })) return;
         } catch (error) {
           throw hubFault(error, 'storing a bundle');
         }
