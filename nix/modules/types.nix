@@ -18,7 +18,7 @@ rec {
   bytes = named ''a number of bytes such as "4Gi" or "64GB"'' "[0-9]{1,16}([.][0-9]{1,6})?${byteUnits}";
   cpu = named ''a number of cores such as "2" or "500m"'' "[0-9]{1,9}([.][0-9]{1,3})?m?";
   duration = named ''a duration such as "30m" or "1h30m"'' "([0-9]{1,12}(ms|s|m|h|d))+";
-  publicKey = named ''a public key as "alchemist keys show" prints it (56 of A-Z and 2-7, the first is A, U or O)'' "[AUO][A-Z2-7]{55}";
+  publicKey = named ''a public key as "alchemist keys show" prints it (56 of A-Z and 2-7, the first is A or O)'' "[AO][A-Z2-7]{55}";
   natsUrl = named ''an address such as "nats://hub.example.com:7422"'' "(nats|tls|nats-leaf|ws|wss)://[^ \"]+";
 
   # A file of the running machine. A path literal would copy the secret into the store, where everybody can read it.

@@ -16,7 +16,7 @@ let
   variables = cfg.secretVariables;
   names = lib.attrNames variables;
 
-  # What follows can change under a running server; the rest needs a restart.
+  # What nats-server refuses to change on reload. Everything else is taken over by a reload, TLS files too.
   fixed = lib.filterAttrs (name: _: lib.elem name [ "host" "port" "http" "server_name" "jetstream" "leafnodes" "cluster" ]) cfg.settings;
 
   keys = lib.mapAttrsToList (name: value: "${builtins.toJSON name}: ${builtins.toJSON value}\n") (
@@ -164,7 +164,6 @@ in
         RuntimeDirectory = "nats";
         RuntimeDirectoryMode = "0750";
         RestartSec = 1;
-        # A server that comes back late is one that keeps trying.
         SystemCallArchitectures = "native";
         RemoveIPC = true;
         LoadCredential = map (name: "${name}:${variables.${name}.file}") names;

@@ -105,7 +105,7 @@ in
       lib.concatLists (
         lib.imap0 (
           index: remote:
-          lib.optional (remote.user != null) (
+          lib.optional (remote.user != null && remote.passwordFile != null) (
             lib.nameValuePair "CIM_REMOTE_${toString index}_URL" {
               file = remote.passwordFile;
               before = "${lib.head (lib.splitString "://" remote.url)}://${remote.user}:";

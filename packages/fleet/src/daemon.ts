@@ -139,8 +139,11 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   };
 }
 
-const { resolve } = createRequire(import.meta.url);
-const indexes = { '@cim/registry': () => resolve('@cim/registry'), '@cim/node-agent': () => resolve('@cim/node-agent') };
+const require = createRequire(import.meta.url);
+const indexes = {
+  '@cim/registry': () => require.resolve('@cim/registry'),
+  '@cim/node-agent': () => require.resolve('@cim/node-agent'),
+};
 
 function mainOf(name: keyof typeof indexes): string {
   const unbuilt = (cause?: unknown) =>

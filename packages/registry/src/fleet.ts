@@ -55,8 +55,12 @@ export interface Fleet {
   presence(): Readonly<Record<Presence, number>>;
 }
 
-/** @throws Fault when the value is no status */
-export const nodeRow = (key: string, bytes: Uint8Array): NodeStatus => decodeJson(NodeStatus, bytes, key);
+/** A node may write its own key alone; what lies there must not speak for another. @throws Fault when the value is no status of it */
+export function nodeRow(key: string, bytes: Uint8Array): NodeStatus {
+  const status = decodeJson(NodeStatus, bytes, key);
+  if (status.instance === key) return status;
+  throw new Fault('invalid-input', `${key}: instance: expected "${key}" as in the key, found "${status.instance}"`);
+}
 
 export interface FleetDeps {
   readonly clock: Clock;

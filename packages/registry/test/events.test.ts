@@ -1,5 +1,6 @@
 /** Events of the fleet: lists, live streams, resuming, slow readers; on a real hub. */
 import { connect as connectTcp } from 'node:net';
+import { cimEvent } from '@cim/contracts';
 import { waitFor } from '@cim/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { emit, outcome, problemOf, type RegistryProcess, tokenOf, type World, world } from './support.ts';
@@ -164,6 +165,8 @@ describe('live', () => {
   test('what is no event in the stream disturbs nobody', async () => {
     await using one = await listen('?instance=cim-odd');
     await hub.admin.request('cim.v1.fwd.cim-odd.agent.a.deployed', 'no json', { timeout: 5_000 });
+    const theirs = cimEvent({ instance: 'cim-good', part: 'x', type: 'agent.deployed', data: {} }, Date.now());
+    await hub.admin.request('cim.v1.fwd.cim-odd.agent.a.deployed', JSON.stringify(theirs), { timeout: 5_000 });
     const sequence = await emit(hub.admin, 'cim-odd', 'agent.deployed', 'b');
     await waitFor(() => one.ids.length > 0, 10_000, 'the good one');
     expect(one.ids).toEqual([sequence]);

@@ -220,6 +220,7 @@ test('nodes and workloads are shown as they report, and unknown once their key i
   const { digest } = bundle.statement;
   await nodes.put('cim-a', JSON.stringify(nodeStatus('cim-a', { workloads: [workloadStatus('w', digest, 1)] })));
   await nodes.put('cim-odd', '{"api":1}');
+  await nodes.put('cim-liar', JSON.stringify(nodeStatus('cim-a', { health: 'unhealthy' })));
   for (const instance of ['cim-a', 'cim-b']) {
     const record = desiredFor(bundle, { instance });
     await registry.ask('PUT', desiredPath(record), { body: record, headers: { 'if-none-match': '*' } });

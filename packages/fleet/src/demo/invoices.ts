@@ -98,7 +98,7 @@ async function refusal(report: Report, caller: Caller, name: string, reason: Reg
     if (!(error instanceof Fault)) throw error;
     fault = error;
   }
-  const sentence = fault.detail.split('\n')[0]!;
+  const sentence = fault.detail.split('\n')[0]!.replace(/^\w*Error: /, '');
   if (!reason.test(sentence)) throw new StepFailure(`invoice.process ${name}`, `a refusal that says ${reason}`, fault.message);
   report.line(`${fit(name, 37)} ${report.paint.red('refused  ')} ${report.paint.dim(sentence)}`);
   report.fact('refused', { name, code: fault.code, detail: sentence });

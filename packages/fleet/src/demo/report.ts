@@ -66,17 +66,18 @@ export function fit(text: string, width: number): string {
   if (columns <= width) return text + ' '.repeat(width - columns);
   let left = Math.max(0, width - 1);
   let out = '';
-  for (const [part] of text.matchAll(PIECE)) {
-    if (part.startsWith('\u001b')) out += part;
-    else if (left > 0) out += part;
-    else if (left === 0) out += '…';
-    if (!part.startsWith('\u001b')) left--;
+  for (const [index, piece] of text.split(ESCAPE).entries()) {
+    const end = index === 0 ? 0 : piece.indexOf('m') + 1;
+    if (index > 0) out += ESCAPE + piece.slice(0, end);
+    for (const character of piece.slice(end)) {
+      if (left >= 0) out += left > 0 ? character : '…';
+      left--;
+    }
   }
   return out;
 }
 
-/** A colour, or one character. */
-const PIECE = /\u001b\[[0-9;]*m|./gsu;
+const ESCAPE = '\u001b';
 
 export function screenReport(screen: Screen): Report {
   const paint = colours.createColors(screen.colour);

@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 
 const socket = new Socket({ fd: 3, readable: true, writable: true });
 const HEADER = 13;
+const [OPEN, ENTER, PING] = [1, 2, 4];
 const send = (kind: number, isolate: number, mark: number, payload: string | Buffer, length?: number) => {
   const bytes = Buffer.from(payload);
   const out = Buffer.alloc(HEADER + bytes.length);
@@ -54,18 +55,19 @@ const deeds: Record<string, () => void> = {
   'random bytes': () => socket.write(Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 7919) % 251))),
 };
 
-let opened = false;
+let held = Buffer.alloc(0);
 socket.on('data', (chunk: Buffer) => {
-  const kind = chunk[4];
-  if (!opened && kind === 1) {
-    opened = true;
-    send(2, 1, 0, '');
-    return;
+  held = Buffer.concat([held, chunk]);
+  while (held.length >= HEADER) {
+    const end = HEADER + held.readUInt32BE(0);
+    if (held.length < end) return;
+    const [kind, isolate, mark] = [held[4], held.readUInt32BE(5), held.readUInt32BE(9)];
+    const text = held.subarray(HEADER, end).toString('utf8');
+    held = held.subarray(end);
+    if (kind === OPEN) send(2, isolate, 0, '');
+    if (kind === PING) send(5, 0, mark, '');
+    if (kind === ENTER) deeds[Object.keys(deeds).find((name) => text.includes(`"${name}"`)) ?? '']?.();
   }
-  if (kind !== 2) return;
-  const text = chunk.subarray(HEADER).toString('utf8');
-  const deed = Object.keys(deeds).find((name) => text.includes(`"${name}"`));
-  if (deed) deeds[deed]!();
 });
 socket.on('error', () => {});
 send(1, 0, 1, '');

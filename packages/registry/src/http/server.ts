@@ -58,6 +58,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
     keepAliveTimeout: 65_000,
     http: { headersTimeout: 15_000, connectionsCheckingInterval: 5_000 },
     forceCloseConnections: 'idle',
+    exposeHeadRoutes: false,
     requestIdHeader: false,
     genReqId: ({ headers }) => {
       const sent = headers['x-request-id'];

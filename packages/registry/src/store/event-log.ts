@@ -1,8 +1,8 @@
 /**
  * The hub's stream of events: append, read a stretch, follow from a place on. Sequences are those of the stream.
- * Payloads are decoded here; what is no event is counted and left out.
+ * Payloads are decoded here; what is no event, or one of somebody else, is counted and left out.
  */
-import { CimEvent, type Clock, decodeJson, type StreamRow, streamName } from '@cim/contracts';
+import { CimEvent, type Clock, decodeJson, Fault, parseSubject, type StreamRow, streamName } from '@cim/contracts';
 import { type Ending, type From, follow } from './follow.ts';
 import type { Hub } from './hub.ts';
 
@@ -47,7 +47,12 @@ export function createEventLog(hub: Hub, clock: Clock, row: StreamRow): EventLog
   let refused = 0;
   const decoded = ({ subject, data, sequence }: { subject: string; data: Uint8Array; sequence: number }) => {
     try {
-      return { sequence, subject, event: decodeJson(CimEvent, data, subject), bytes: data.length };
+      const event = decodeJson(CimEvent, data, subject);
+      // Who may write a subject is kept by the nats-server; what is inside must not say otherwise.
+      const place = parseSubject('event', subject);
+      if (place?.instance !== event.ciminstance || `${place.entity}.${place.event}` !== event.type)
+        throw new Fault('invalid-input', `${subject}: carries an event of another instance or type`);
+      return { sequence, subject, event, bytes: data.length };
     } catch {
       refused++;
       return undefined;
