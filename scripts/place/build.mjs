@@ -58,7 +58,8 @@ async function bundlePrelude(node, onStart) {
     platform: 'neutral',
     mainFields: ['module', 'main'],
     target: 'es2024',
-    minifySyntax: false,
+    // Every isolate holds this text: minified it costs 0.4 MB less each.
+    minify: true,
     legalComments: 'none',
     logLevel: 'warning',
   };

@@ -1,8 +1,9 @@
 /**
  * One document, read once; everything about it on demand.
  */
+
+import { InputError } from '@cim/alchemist/agent';
 import { detectFormat } from './detect.ts';
-import { InputError } from './errors.ts';
 import { type FrontMatter, readFrontMatter } from './frontmatter.ts';
 import { readHtml } from './html.ts';
 import { type Language, languageOf } from './language.ts';

@@ -1,7 +1,7 @@
 /** What a workflow can do: each step with its options, and whether it makes a text later steps can work on. */
 import type { Json } from '@cim/alchemist/agent';
+import { InputError } from '@cim/alchemist/agent';
 import { codeOf, describe, type Limits, type Source } from './analysis.ts';
-import { InputError } from './errors.ts';
 import { type LinkKind, linkKind } from './links.ts';
 import { phrasesOf } from './phrases.ts';
 import { statisticsOf } from './statistics.ts';

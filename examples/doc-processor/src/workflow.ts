@@ -7,8 +7,8 @@
  * L3. Each result says how long it took, in whole milliseconds.
  */
 import type { Json } from '@cim/alchemist/agent';
+import { InputError } from '@cim/alchemist/agent';
 import { type Document, type Limits, readSource, type Source } from './analysis.ts';
-import { InputError } from './errors.ts';
 import { type StepName, steps } from './steps.ts';
 import { inTurns } from './turns.ts';
 

@@ -1,6 +1,7 @@
 /** document.process on the samples and on small documents that show one thing each. */
+
+import { InputError } from '@cim/alchemist/agent';
 import { describe, expect, it } from 'vitest';
-import { InputError } from '../src/errors.ts';
 import { processDocument } from '../src/main.ts';
 import type { Format } from '../src/model.ts';
 import { contextInMemory, sample, sampleFiles } from './context.ts';

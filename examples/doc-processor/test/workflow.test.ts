@@ -1,9 +1,9 @@
 /** workflow.execute: results in order, texts handed on, and every wrong step named before anything runs. */
 import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
+import { InputError } from '@cim/alchemist/agent';
 import { build, transform } from 'esbuild';
 import { describe, expect, it } from 'vitest';
-import { InputError } from '../src/errors.ts';
 import agent, { executeWorkflow, processDocument } from '../src/main.ts';
 import { steps as kinds } from '../src/steps.ts';
 import type { Step } from '../src/workflow.ts';

@@ -1,8 +1,9 @@
 /**
  * One document, read, recomputed and judged. Pure: the same text gives the same answer.
  */
+
+import { InputError } from '@cim/alchemist/agent';
 import { money, plain } from './amount.ts';
-import { InputError } from './errors.ts';
 import type { Profile, Violation } from './rules/judge.ts';
 import { peppol } from './rules/peppol.ts';
 import { presence } from './rules/presence.ts';

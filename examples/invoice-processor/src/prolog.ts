@@ -7,7 +7,7 @@
  * P2. Unterminated comments, CDATA, processing instructions and tags are refused here, by line and column.
  * P3. Every position is looked at once: the time is linear in the length.
  */
-import { InputError } from './errors.ts';
+import { InputError } from '@cim/alchemist/agent';
 
 /** Longest tag with its attributes, in characters. UBL tags stay below 200, namespace declarations included. */
 const longestTag = 8192;

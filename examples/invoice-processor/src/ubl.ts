@@ -6,8 +6,9 @@
  * U2. Every amount keeps its location, also when it is absent: then it is where it should have been.
  * U3. Nothing is invented: an absent or unreadable number is `undefined`.
  */
+
+import { InputError } from '@cim/alchemist/agent';
 import { type Decimal, parseDecimal } from './amount.ts';
-import { InputError } from './errors.ts';
 import { type Element, first, select, textAt } from './xml.ts';
 
 export interface Amount {

@@ -7,8 +7,9 @@
  * X2. `path` finds the element again: `/Invoice/InvoiceLine[2]/LineExtensionAmount`. The index stands where there are several.
  * X3. Only the five predefined entities and character references are decoded; anything else is refused.
  */
+
+import { InputError } from '@cim/alchemist/agent';
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
-import { InputError } from './errors.ts';
 import { admit } from './prolog.ts';
 
 export interface Element {

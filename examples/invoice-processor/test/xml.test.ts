@@ -1,8 +1,8 @@
 /** What is refused and why, what is read whatever it is called, and that nothing else is ever thrown. */
 import nodeProcess from 'node:process';
+import { InputError } from '@cim/alchemist/agent';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { InputError } from '../src/errors.ts';
 import { judge } from '../src/judgement.ts';
 import { parseXml, textAt } from '../src/xml.ts';
 import { edit, limits, sample } from './samples.ts';

@@ -106,6 +106,22 @@ export interface CallError extends Error {
   readonly retry: boolean;
 }
 
+/**
+ * Throw it from a handler to refuse the input for a reason no schema can say: the caller gets `invalid-input` with the path, as for a
+ * schema, and the call does not count as a failure of the handler.
+ */
+export class InputError extends Error {
+  override readonly name = 'InputError';
+  readonly code = 'invalid-input';
+  /** Which field of the input, e.g. `steps[2].use`. */
+  readonly path: string;
+
+  constructor(path: string, message: string) {
+    super(`${path}: ${message}`);
+    this.path = path;
+  }
+}
+
 export interface Capability<Config = Record<string, Json>, I = any, O = any> {
   readonly description?: string;
   readonly input?: JsonSchema;

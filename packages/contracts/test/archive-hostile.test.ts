@@ -117,6 +117,15 @@ describe('refused: bytes that are in no file', () => {
       expect(await refusal([packed, more])).not.toBe('');
   });
 
+  it('in an end that only looks empty: a block whose bytes stand where ustar has the checksum', async () => {
+    const packed = Buffer.from(await packBundle({ manifest: manifest(), entry: '' }));
+    for (const block of [packed.length - 1024, packed.length - 512]) {
+      const copy = Buffer.from(packed);
+      copy.write('smuggled', block + 148, 'latin1');
+      expect(await refusal([copy])).toMatch(/two empty blocks/);
+    }
+  });
+
   it('between two files: an empty block ends the archive for one reader and not for another', async () => {
     const whole = await archive(good);
     const second = 512 + Math.ceil(canonicalBytes(manifest()).length / 512) * 512;

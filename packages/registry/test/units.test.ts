@@ -1,6 +1,7 @@
 /** The pure parts and the small rooms, each by itself. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import {
   type DesiredRecord,
   decode,
@@ -237,7 +238,7 @@ describe('spool', () => {
     })();
   test('gives back what came, more than once', async () => {
     const held = await spool(bytes('ab', 'cd'), 4);
-    for (let i = 0; i < 2; i++) expect((await Array.fromAsync(held.read())).join('')).toBe('abcd');
+    for (let i = 0; i < 2; i++) expect(await text(held.read())).toBe('abcd');
     expect(held).toMatchObject({ size: 4, digest: expect.stringMatching(/^sha256:88d4266f/) });
     await held.close();
   });

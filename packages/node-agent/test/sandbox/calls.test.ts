@@ -48,6 +48,19 @@ describe('calls', () => {
     expect(isolate.usage().inFlight).toBe(0);
   });
 
+  test('an error that names a field of the input is the input, not the handler', async () => {
+    const isolate = await opened(`throw Object.assign(new Error(input.path + ': no such thing'), { code: 'invalid-input', path: input.path })`);
+    const fault = await faultFrom(ask(isolate, { path: 'steps[2].use' }));
+    expect([fault.code, fault.issues]).toEqual([
+      'invalid-input',
+      [{ path: 'steps[2].use', message: 'steps[2].use: no such thing' }],
+    ]);
+    // A path that is no text does not count, and one that is a trap takes nobody down.
+    expect((await faultFrom(ask(isolate, { path: 7 }))).code).toBe('handler-failed');
+    const trap = await opened(`throw { get code() { for (;;); }, path: 'x' }`, { limits: { turnMs: 200 } });
+    expect((await faultFrom(ask(trap))).code).toBe('turn-exceeded');
+  });
+
   test("the deadline is the nearer of the caller's and the workload's, and a late answer is dropped", async () => {
     const isolate = await opened('return new Promise((done) => setTimeout(done, input, "late"))', {
       limits: { timeoutMs: 5_000 },

@@ -28,6 +28,17 @@ export function describe(thrown: unknown): { detail: string; stack: string } {
   }
 }
 
+/** The field a handler refused the input for (the author's door calls it InputError). Never throws; may run guest code. */
+export function refusedField(thrown: unknown): string | undefined {
+  try {
+    if (typeof thrown !== 'object' || thrown === null) return undefined;
+    const { code, path } = thrown as { readonly code?: unknown; readonly path?: unknown };
+    return code === 'invalid-input' && typeof path === 'string' ? slice(path, 0, 200) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** A fault as the daemon reads it. Put together from strings, since a guest may have given every object a `toJSON`. */
 export function faultText(code: string, detail: string, stack = '', issues?: GuestFault['issues']): string {
   let text = `{"code":"${code}","detail":${stringify(detail)}`;

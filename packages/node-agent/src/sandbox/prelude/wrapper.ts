@@ -10,7 +10,7 @@
 import { FLAG, IN, type Opening, OUT } from '../protocol.ts';
 import { answered, CallContext, refused } from './context.ts';
 import { type Definition, type Handler, readDefinition, refusal } from './definition.ts';
-import { describe, faultText } from './faults.ts';
+import { describe, faultText, refusedField } from './faults.ts';
 import { entered, full, lost, put, take } from './outbox.ts';
 import { apply, bare, parse, slice, stringify } from './primordials.ts';
 import { log } from './said.ts';
@@ -56,7 +56,9 @@ const fault = (slot: number, code: string, detail: string, stack = '', issues?: 
 
 function failed(slot: number, thrown: unknown): void {
   const { detail, stack } = describe(thrown);
-  fault(slot, 'handler-failed', detail, stack);
+  const path = refusedField(thrown);
+  if (path === undefined) fault(slot, 'handler-failed', detail, stack);
+  else fault(slot, 'invalid-input', detail, '', [{ path, message: detail }]);
 }
 
 /** Turns what a handler returned into the answer. */

@@ -1,0 +1,22 @@
+{
+  imports = [
+    ./misc/assertions.nix
+    ./misc/version.nix
+    ./system/etc.nix
+    ./system/boot/kernel.nix
+    ./system/boot/systemd.nix
+    ./config/users-groups.nix
+    ./config/sysctl.nix
+    ./tasks/network-interfaces.nix
+    ./services/networking/firewall.nix
+    ./services/networking/nats.nix
+    ./services/monitoring/prometheus.nix
+    ./services/monitoring/grafana.nix
+    ./services/security/fail2ban.nix
+    ./services/backup/borgbackup.nix
+    ./services/x11/xserver.nix
+    ./hardware/video/nvidia.nix
+    ./security/acme.nix
+    ./security/apparmor.nix
+  ];
+}

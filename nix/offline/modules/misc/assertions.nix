@@ -1,0 +1,14 @@
+# nixos/modules/misc/assertions.nix
+{ lib, ... }:
+{
+  options = {
+    assertions = lib.mkOption {
+      type = lib.types.listOf lib.types.unspecified;
+      default = [ ];
+    };
+    warnings = lib.mkOption {
+      type = lib.types.listOf lib.types.str;
+      default = [ ];
+    };
+  };
+}
