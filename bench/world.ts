@@ -11,7 +11,7 @@ import {
   type Desired,
   type DesiredRecord,
   digestOf,
-  inboxPrefix,
+  hubInboxPrefix,
   Manifest,
   packBundle,
   signDesired,
@@ -49,7 +49,9 @@ export async function world(): Promise<World> {
   const hub = await open(fleet.hub.url, 'admin');
   const leaf = await open(member.leaf.url, admin);
   // What the node may do at the hub it does under its own inboxes: the floors go the same way.
-  const asNode = await open(member.leaf.url, agentUser(member.instance), { inboxPrefix: inboxPrefix('node', member.instance) });
+  const asNode = await open(member.leaf.url, agentUser(member.instance), {
+    inboxPrefix: hubInboxPrefix('node', member.instance),
+  });
   const operator = fleet.secrets.operator.signer;
   const alchemist = await Alchemist.connect({ profile: fleet.profileFile });
   return {

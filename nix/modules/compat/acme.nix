@@ -55,6 +55,7 @@ in
           ++ lib.optional (nats.key != null) "L ${nats.key} - - - - ${directory}/key.pem"
           ++ lib.optional (nats.ca != null) "L ${nats.ca} - - - - ${directory}/chain.pem"
         );
-    users.users.nats.extraGroups = lib.mkIf (config.services.nats.enable && config.services.nats.tls.enable) [ "acme" ];
+    # Around the set, not within: a user that is only half there would be one.
+    users.users = lib.mkIf (config.services.nats.enable && config.services.nats.tls.enable) { nats.extraGroups = [ "acme" ]; };
   };
 }

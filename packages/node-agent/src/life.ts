@@ -21,6 +21,7 @@ export interface Rooms {
   /** Listens; answers how to stop. */
   readonly http: () => Promise<() => Promise<void>>;
   readonly leaf: Leaf;
+  readonly hubLink: Leaf;
   readonly bundles: BundleStore;
   readonly floors: Floors;
   readonly desired: DesiredStore;
@@ -42,8 +43,22 @@ export interface Rooms {
 }
 
 export function lifeOf(rooms: Rooms): Part[] {
-  const { leaf, bundles, floors, desired, sandbox, events, reconciler, router, supervisor, source, fromHub, heartbeat, calls } =
-    rooms;
+  const {
+    leaf,
+    hubLink,
+    bundles,
+    floors,
+    desired,
+    sandbox,
+    events,
+    reconciler,
+    router,
+    supervisor,
+    source,
+    fromHub,
+    heartbeat,
+    calls,
+  } = rooms;
   let stopHttp: () => Promise<void> = async () => {};
   const nothing = async () => {};
   return [
@@ -55,6 +70,7 @@ export function lifeOf(rooms: Rooms): Part[] {
       stop: () => stopHttp(),
     },
     { name: 'leaf', start: () => leaf.start(), stop: () => leaf.stop() },
+    { name: 'hub link', start: () => hubLink.start(), stop: () => hubLink.stop() },
     {
       name: 'stores',
       start: async () => {

@@ -18,6 +18,7 @@ import {
   bytesOf,
   type Clock,
   type eventTypes,
+  hubInboxPrefix,
   inboxPrefix,
   type Logger,
   milliCpuOf,
@@ -82,7 +83,7 @@ export interface RunningNode {
 export async function startNode({ config, clock, random, log, environment, nodeVersion }: NodeOptions): Promise<RunningNode> {
   const instance = config.instance.id;
   const { hubDomain } = config.nats;
-  const inbox = inboxPrefix('node', instance);
+  const hubInbox = hubInboxPrefix('node', instance);
   const startedAt = new Date(clock.now()).toISOString();
   const drainMs = msOf(config.timing.drain);
   const stopDeadlineMs = drainMs + 10_000;
@@ -91,7 +92,9 @@ export async function startNode({ config, clock, random, log, environment, nodeV
 
   await mkdir(config.stateDirectory, { recursive: true, mode: 0o700 });
   const conditions = createConditions(clock);
-  const leaf = createLeaf({ clock, log: log.child({ part: 'leaf' }), config: config.nats, instance });
+  const leafOptions = { clock, log: log.child({ part: 'leaf' }), config: config.nats };
+  const leaf = createLeaf({ ...leafOptions, name: `cim-node-agent ${instance}`, inboxPrefix: inboxPrefix('node', instance) });
+  const hubLink = createLeaf({ ...leafOptions, name: `cim-node-agent ${instance} (hub)`, inboxPrefix: hubInbox });
   const machine = await machineReader(config.stateDirectory, () => ({
     'node-agent': version,
     node: nodeVersion,
@@ -102,10 +105,10 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     clock,
     random,
     log: log.child({ part: 'events' }),
-    leaf,
+    leaf: hubLink,
     instance,
     hubDomain,
-    inboxPrefix: inbox,
+    inboxPrefix: hubInbox,
     streamReady: () => leafWatch.streamReady(),
     file: join(config.stateDirectory, 'forwarded.json'),
   });
@@ -130,7 +133,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     log: log.child({ part: 'desired' }),
     emit: (type: string, data: unknown, subject: string) => emit(type as keyof typeof eventTypes, data, subject),
   });
-  const fetchBundle = createBundleFetch({ clock, leaf, hubDomain, inboxPrefix: inbox });
+  const fetchBundle = createBundleFetch({ clock, leaf: hubLink, hubDomain, inboxPrefix: hubInbox });
   const bundles = createBundleStore({
     directory: join(config.stateDirectory, 'bundles'),
     publishers: config.trust.publishers,
@@ -159,7 +162,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     eventLag: () => events.lag(),
     eventsDropped: () => events.dropped(),
     health: () => status().health,
-    heartbeatAgeSeconds: () => heartbeatAge(),
+    heartbeatAgeSeconds: () => heartbeat.ageSeconds(),
     info: { instance, version, limits: sandbox.limits, location: config.instance.location ?? '' },
   });
   const ports = createHostPorts({
@@ -214,10 +217,10 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     clock,
     random,
     log: log.child({ part: 'hub' }),
-    leaf,
+    leaf: hubLink,
     instance,
     hubDomain,
-    inboxPrefix: inbox,
+    inboxPrefix: hubInbox,
     resyncMs: msOf(config.timing.resync),
     received: (documents) => fromHub.take(documents),
     hubChanged: hubChanged({
@@ -261,16 +264,12 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     clock,
     random,
     log: log.child({ part: 'heartbeat' }),
-    leaf,
+    leaf: hubLink,
     hubDomain,
     periodMs: msOf(config.timing.heartbeat),
     instance,
     status,
   });
-  const heartbeatAge = () => {
-    const last = heartbeat.lastAcknowledged();
-    return last === undefined ? undefined : (clock.now() - last) / 1000;
-  };
   const hub = () => source.hub();
   const offer = () => calls.offer(phase === 'running' ? router.offers() : []);
   router.onOffers(() => {
@@ -298,7 +297,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
       status,
       hub,
       leaf,
-      heartbeatAge,
+      heartbeatAge: () => heartbeat.ageSeconds(),
       config,
       manifest: (name) => doors.manifest(name),
       offers: () => router.offers(),
@@ -348,6 +347,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
       return () => http.stop();
     },
     leaf,
+    hubLink,
     bundles,
     floors,
     desired,

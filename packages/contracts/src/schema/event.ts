@@ -58,6 +58,7 @@ export const eventTypes = {
   'node.limit-hit': 'A cell went over a limit and was ended.',
   'bundle.fetched': 'A bundle was pulled and verified.',
   'bundle.refused': 'A bundle was refused; data has the code.',
+  'bundle.channel-set': 'A channel of a bundle was pointed at a version at the registry.',
   'bundle.published': 'A bundle was published at the registry.',
   'agent.deployed': 'An agent answers in the version asked for.',
   'agent.starting': 'An agent is being started.',

@@ -16,7 +16,7 @@ import { type Capacity, shortOf } from './admit.ts';
 import type { Demand } from './limits.ts';
 
 export interface PlanPolicy {
-  /** Part of the capacity that replacements may go beyond it for a while, e.g. 0.5. */
+  /** Part of memory and replicas that replacements may go beyond the capacity for a while, e.g. 0.5; for cpu it is always 1. */
   readonly surge: number;
   /** Replicas starting at a time, so that each gets enough of the machine to start before its deadline. */
   readonly maxStarting: number;
@@ -260,7 +260,8 @@ function grow(
     }
   }
   let used = sum(observed.flatMap((workload) => workload.replicas));
-  const beyond = scaled(capacity, 1 + policy.surge);
+  // Cpu is shared and not set aside: for the length of a replacement old and new may split what there is, however small the machine.
+  const beyond = { ...scaled(capacity, 1 + policy.surge), milliCpu: capacity.milliCpu * 2 };
 
   for (const { key, edition, taken, missing, target } of [...growths].sort(
     (a, b) => a.edition.failures - b.edition.failures || byKey(a, b),
@@ -311,7 +312,10 @@ function freeSlots(
   const ended = new Set(
     settled.flatMap((s) => (s.kind === 'stop' ? [`${s.key} ${s.id}`] : s.kind === 'forget' ? [`${s.key} ${s.edition}`] : [])),
   );
+  const removed = new Set(settled.flatMap((s) => (s.kind === 'remove' ? [s.key] : [])));
   for (const { key, editions, replicas } of observed) {
+    // Its fetches end with it.
+    if (removed.has(key)) continue;
     for (const { id, phase } of replicas) if (phase === 'starting' && !ended.has(`${key} ${id}`)) starting--;
     for (const { edition, bundle } of editions) if (bundle === 'fetching' && !ended.has(`${key} ${edition}`)) fetching--;
   }

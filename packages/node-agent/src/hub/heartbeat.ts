@@ -14,6 +14,8 @@ export interface Heartbeat {
   soon(): void;
   /** Wall time of the last beat the hub acknowledged, ms; undefined before the first. */
   lastAcknowledged(): number | undefined;
+  /** Seconds since that beat. */
+  ageSeconds(): number | undefined;
   /** A last beat that says the node is stopped. */
   stop(): Promise<void>;
 }
@@ -86,6 +88,7 @@ export function createHeartbeat({ clock, random, log, leaf, hubDomain, periodMs,
       timer = clock.after(GATHER_MS, tick);
     },
     lastAcknowledged: () => last,
+    ageSeconds: () => (last === undefined ? undefined : (clock.now() - last) / 1000),
     async stop() {
       stopped = true;
       timer.cancel();

@@ -1,5 +1,6 @@
 /**
- * The node's one connection to its own leaf server. Everything the node says or hears goes through it.
+ * A connection of the node to its own leaf server. There are two: one for calls, commands and the leaf's own streams, one for what is asked
+ * of the hub's JetStream, so that a bundle on its way holds up no call and nobody who answers calls can speak for the hub.
  *
  * Promises:
  * N1. The node starts without it: `start` does not wait for the server, and tries for ever with jitter.
@@ -7,7 +8,7 @@
  * N3. A leaf server that restarts under us is found again and every subscription with it.
  */
 import { readFile } from 'node:fs/promises';
-import { type Clock, Fault, inboxPrefix, type Logger, type NatsClientConfig, waitUntil } from '@cim/contracts';
+import { type Clock, Fault, type Logger, type NatsClientConfig, waitUntil } from '@cim/contracts';
 import { type ConnectionOptions, connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 
 export interface Leaf {
@@ -33,10 +34,13 @@ export interface LeafDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly config: NatsClientConfig;
-  readonly instance: string;
+  /** Name of the connection, as the server lists it. */
+  readonly name: string;
+  /** Where answers come in (contracts, `inboxPrefix` and `hubInboxPrefix`). */
+  readonly inboxPrefix: string;
 }
 
-export function createLeaf({ clock, log, config, instance }: LeafDeps): Leaf {
+export function createLeaf({ clock, log, config, name, inboxPrefix }: LeafDeps): Leaf {
   let state: State = { phase: 'connecting' };
   let reconnects = 0;
   const listeners: ((connection: NatsConnection | undefined) => void)[] = [];
@@ -48,7 +52,7 @@ export function createLeaf({ clock, log, config, instance }: LeafDeps): Leaf {
   };
 
   const run = async () => {
-    const options = await connectionOptions(config, instance);
+    const options = await connectionOptions(config, name, inboxPrefix);
     for (let attempt = 0; !stopping.signal.aborted; attempt++) {
       try {
         const connection = await connect(options);
@@ -86,7 +90,7 @@ export function createLeaf({ clock, log, config, instance }: LeafDeps): Leaf {
   return {
     async start() {
       // A wrong path in the configuration is said at once; a server that is not there yet is not an error (N1).
-      await connectionOptions(config, instance);
+      await connectionOptions(config, name, inboxPrefix);
       void run();
     },
     current,
@@ -113,7 +117,7 @@ export function createLeaf({ clock, log, config, instance }: LeafDeps): Leaf {
   };
 }
 
-async function connectionOptions(config: NatsClientConfig, instance: string): Promise<ConnectionOptions> {
+async function connectionOptions(config: NatsClientConfig, name: string, inboxPrefix: string): Promise<ConnectionOptions> {
   const read = async (key: string, path: string) => {
     try {
       return await readFile(path);
@@ -124,8 +128,8 @@ async function connectionOptions(config: NatsClientConfig, instance: string): Pr
   const text = async (key: string, path: string) => (await read(key, path)).toString('utf8').trim();
   return {
     servers: config.url,
-    name: `cim-node-agent ${instance}`,
-    inboxPrefix: inboxPrefix('node', instance),
+    name,
+    inboxPrefix,
     reconnect: true,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 200,

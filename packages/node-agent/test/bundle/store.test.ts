@@ -216,7 +216,8 @@ describe('a disk that lies or is full', () => {
       const handle = await open(path, flags);
       const write = handle.write.bind(handle) as (...args: unknown[]) => Promise<{ bytesWritten: number; buffer: Uint8Array }>;
       handle.write = (async (...args: unknown[]) => {
-        if ((args[2] as number) > room) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+        if ((args[2] as number) > room)
+          throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
         room -= args[2] as number;
         return write(...args);
       }) as never;

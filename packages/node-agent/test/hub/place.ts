@@ -6,7 +6,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { inboxPrefix, objectName, silentLogger, systemClock, topology, waitUntil } from '@cim/contracts';
+import { hubInboxPrefix, objectName, silentLogger, systemClock, topology, waitUntil } from '@cim/contracts';
 import { type NatsProcess, startNatsServer } from '@cim/fleet';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
@@ -15,7 +15,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { createLeaf, type Leaf } from '../../src/hub/leaf.ts';
 
 export const INSTANCE = 'cim-a';
-export const inbox = inboxPrefix('node', INSTANCE);
+export const inbox = hubInboxPrefix('node', INSTANCE);
 
 export interface Place {
   readonly directory: string;
@@ -64,7 +64,13 @@ export async function place(): Promise<Place> {
     subject_transform: topology.fleetEvents.transform,
     allow_direct: true,
   });
-  const leaf = createLeaf({ clock: systemClock, log: silentLogger, config: { url: leafServer.url }, instance: INSTANCE });
+  const leaf = createLeaf({
+    clock: systemClock,
+    log: silentLogger,
+    config: { url: leafServer.url },
+    name: 'test',
+    inboxPrefix: inbox,
+  });
   await leaf.start();
   await leaf.ready(5_000);
   await waitUntil(systemClock, 5_000, async () => (await hub.links()) > 0);

@@ -49,7 +49,9 @@ describe('calls', () => {
   });
 
   test('an error that names a field of the input is the input, not the handler', async () => {
-    const isolate = await opened(`throw Object.assign(new Error(input.path + ': no such thing'), { code: 'invalid-input', path: input.path })`);
+    const isolate = await opened(
+      `throw Object.assign(new Error(input.path + ': no such thing'), { code: 'invalid-input', path: input.path })`,
+    );
     const fault = await faultFrom(ask(isolate, { path: 'steps[2].use' }));
     expect([fault.code, fault.issues]).toEqual([
       'invalid-input',
