@@ -78,15 +78,21 @@ in
           nats = {
             url = mkOption {
               type = types.either cim.natsUrl (types.nonEmptyListOf cim.natsUrl);
-              default = "nats://127.0.0.1:${toString nats.port}";
+              default = if nats.tls.enable then "tls://${config.networking.hostName}:${toString nats.port}" else "nats://127.0.0.1:${toString nats.port}";
               defaultText = literalExpression ''"nats://127.0.0.1:4222"'';
               example = "nats://127.0.0.1:4222";
-              description = "Address of the hub's nats-server.";
+              description = "Address of the hub's nats-server. With TLS the default is the host's name, since certificates seldom name loopback.";
             };
             domain = optional types.str "hub" "hub" "JetStream domain of the hub.";
             credentialsFile = optional cim.secretFile null "/run/secrets/registry.creds" "Credentials file (JWT and seed).";
             user = optional types.str null "cim-registry" "User name, where the hub knows users.";
             passwordFile = optional cim.secretFile null "/run/secrets/registry-password" "File with the password of the user.";
+            tls = mkOption {
+              type = types.nullOr (types.attrsOf (types.nullOr types.str));
+              default = null;
+              example = { caFile = "/etc/nats/certs/ca.pem"; };
+              description = "TLS towards the hub: caFile, certFile, keyFile.";
+            };
           };
           http = {
             host = optional types.str "127.0.0.1" "10.0.0.1" "Address of the API.";
@@ -135,10 +141,13 @@ in
 
     cim.registry.settings = {
       trust = { inherit (config.cim.trust) publishers operators; };
-      nats = lib.mkIf guarded {
-        user = mkDefault "cim-registry";
-        passwordFile = mkDefault "${credentialsDirectory}/nats-password";
-      };
+      nats = lib.mkMerge [
+        (lib.mkIf guarded {
+          user = mkDefault "cim-registry";
+          passwordFile = mkDefault "${credentialsDirectory}/nats-password";
+        })
+        (lib.mkIf (nats.tls.enable && nats.tls.ca != null) { tls = mkDefault { caFile = nats.tls.ca; }; })
+      ];
     };
 
     environment.etc."cim/registry.json".source = configFile;

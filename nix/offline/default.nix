@@ -31,5 +31,5 @@ in
   machine = modules: render (evaluate { inherit modules; }).config;
   core = modules: render (evaluate { inherit modules; shims = false; }).config;
   # Options CIM declares itself, for docs/options.md.
-  options = (evaluate { modules = [ ]; }).options;
+  list = lib.optionList (evaluate { modules = [ ]; }).options;
 }

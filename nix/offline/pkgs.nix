@@ -46,6 +46,8 @@ let
         )
         // {
           description = "JSON value";
+          # It holds itself: whoever asks for what is inside would never come to an end.
+          getSubOptions = _: { };
         };
     in
     value;

@@ -241,9 +241,9 @@ test('a cell is killed: its workloads restart, the node-agent stays, the event s
   expect(await until(async () => (await workload(A, 'steady')).restarts > before)).toBe(true);
   expect(await until(async () => (await say(local, 'steady').catch(() => undefined))?.word === '1.0.0')).toBe(true);
   expect(agent.pid).toBe(pid);
-  expect(await until(async () => (await alchemist.events({ instance: A, patterns: ['agent.steady.restarted'] })).length > 0)).toBe(
-    true,
-  );
+  expect(
+    await until(async () => (await alchemist.events({ instance: A, patterns: ['agent.steady.restarted'] })).length > 0),
+  ).toBe(true);
 }, 60_000);
 
 test('the leaf server is killed and started: the node-agent finds it again and calls are served', async () => {

@@ -41,7 +41,8 @@ let
   # Name, secret and place of every user, in the order of the file.
   entries =
     map (user: {
-      name = if user.user != null then user.user else user.nkey;
+      # A user with neither is refused below, in words that need a name.
+      name = if user.user != null then user.user else if user.nkey != null then user.nkey else "(without a name)";
       inherit (user) user nkey passwordFile;
       permissions = withoutNull user.permissions;
     }) cfg.authorization.users
@@ -137,7 +138,7 @@ in
   config = lib.mkIf (cfg.enable && entries != [ ]) {
     services.nats.settings.authorization.users = lib.imap0 (
       index: entry:
-      (if entry.nkey != null then { inherit (entry) nkey; } else { inherit (entry) user; })
+      (if entry.nkey != null then { inherit (entry) nkey; } else { user = entry.name; })
       // lib.optionalAttrs (hasPassword entry) { password = "$" + variableOf index; }
       // lib.optionalAttrs (entry.permissions != { }) { inherit (entry) permissions; }
     ) entries;

@@ -36,7 +36,8 @@ let
   filesOf = name: lib.unique (lib.filter (path: path != null) (map (tls: tls.${name}) ([ cfg.tls ] ++ remoteTls)));
   certificates = filesOf "cert" ++ filesOf "ca";
   privateKeys = filesOf "key";
-  throwAway = target: path: "-e ${lib.escapeShellArg "s|\"${path}\"|\"${target}\"|g"}";
+  throwAway =
+    target: path: ''-e ${lib.escapeShellArg ''s|"${path}"|"''}"$scratch"${lib.escapeShellArg ''/${target}"|g''}'';
 
   # `nats-server -t` opens certificates and the include, which exist only on the machine. So a copy is checked in which they are
   # throw-away ones, in the same places relative to the file; what is installed is the real text.
@@ -59,9 +60,9 @@ let
           sed ${
             lib.concatStringsSep " " (
               [ "-e ''" ]
-              ++ map (throwAway "'\"$scratch\"'/cert.pem") certificates
-              ++ map (throwAway "'\"$scratch\"'/key.pem") privateKeys
-              ++ [ (throwAway "'\"$scratch\"'/store" cfg.dataDir) ]
+              ++ map (throwAway "cert.pem") certificates
+              ++ map (throwAway "key.pem") privateKeys
+              ++ [ (throwAway "store" cfg.dataDir) ]
             )
           } "$textPath" > "$scratch/etc/nats/nats.conf"
           : > "$scratch/run/nats/secrets.conf"
@@ -114,6 +115,14 @@ in
         write_deadline: "10s"
       '';
       description = "Text after {option}`services.nats.settings`, in nats-server's own language. Its keys win.";
+    };
+    secretScript = mkOption {
+      internal = true;
+      readOnly = true;
+      type = types.package;
+      default = writeSecrets;
+      example = lib.literalExpression "pkgs.writeShellScript …";
+      description = "What writes the values of the variables before the server starts.";
     };
     secretVariables = mkOption {
       internal = true;

@@ -271,7 +271,6 @@ let
       freeform = filter (type: type != null) (map (entry: entry.freeformType) entries);
       depth = builtins.length prefix;
       drop = count: list: if count == 0 then list else drop (count - 1) (builtins.tail list);
-      held = filter (entry: concatMap discharge [ { inherit (entry) file value; } ] != [ ]) level.unmatched;
       rest =
         (mergeDefinitions prefix (builtins.head freeform) (
           map (entry: {
@@ -282,9 +281,9 @@ let
       config =
         if freeform != [ ] then
           if level.unmatched == [ ] then level.config else lib.recursiveUpdate rest level.config
-        else if held != [ ] then
-          throw "The option `${showOption (builtins.head held).path}' does not exist. Definition values:${
-            showDefinitions (map (entry: { inherit (entry) file value; }) [ (builtins.head held) ])
+        else if level.unmatched != [ ] then
+          throw "The option `${showOption (builtins.head level.unmatched).path}' does not exist. Definition values:${
+            showDefinitions (concatMap discharge (map (entry: { inherit (entry) file value; }) [ (builtins.head level.unmatched) ]))
           }"
         else
           level.config;

@@ -7,7 +7,7 @@ import os from 'node:os';
 import type { MachineFacts } from '@cim/contracts';
 
 /** GPUs as the kernel shows them: NVIDIA's proc entries, else DRM render nodes. */
-export async function detectGpus(proc = '/proc/driver/nvidia/gpus', dri = '/dev/dri'): Promise<string[]> {
+async function detectGpus(proc = '/proc/driver/nvidia/gpus', dri = '/dev/dri'): Promise<string[]> {
   try {
     const ids = await readdir(proc);
     return ids.map((id) => {

@@ -7,7 +7,7 @@
  * R2. A length above the limit is refused before a byte of it is kept.
  */
 
-export const HEADER_BYTES = 13;
+const HEADER_BYTES = 13;
 
 export interface Frame {
   readonly kind: number;

@@ -17,7 +17,7 @@ type Door<A extends unknown[]> = ivm.Reference<(...args: A) => Text>;
 const STRIKES = 3;
 const TIMED_OUT = 'Script execution timed out.';
 /** The entry's name in stacks. */
-export const ENTRY_NAME = 'entry.js';
+const ENTRY_NAME = 'entry.js';
 const PRELUDE_NAME = 'prelude.js';
 const LONGEST_ENTROPY = 65_536;
 /** Strings from this length on are boxed: bare ones are held outside of what the garbage collector feels. */

@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** cell-main as compiled: beside this file in dist; when this runs from source, where the build puts it. */
-export function defaultEntry(): string {
+function defaultEntry(): string {
   const beside = fileURLToPath(new URL('./cell-main.js', import.meta.url));
   return existsSync(beside) ? beside : beside.replace(/([\\/])src([\\/]sandbox[\\/])/, '$1dist$2');
 }

@@ -4,8 +4,8 @@
  */
 
 export const { parse, stringify } = JSON;
-export const { apply, ownKeys } = Reflect;
-export const { create, defineProperty, getOwnPropertyDescriptor, getPrototypeOf, freeze, keys } = Object;
+export const { apply } = Reflect;
+export const { defineProperty, getPrototypeOf, freeze, keys } = Object;
 export const now = Date.now;
 export const SafePromise = Promise;
 export const SafeString = String;

@@ -45,7 +45,7 @@ function add(fire: unknown, ms: unknown, args: unknown[], repeat: boolean): numb
 }
 
 /** Asks to be woken at the earliest timer, unless the host will be there by then. */
-export function arm(): void {
+function arm(): void {
   let earliest = Number.POSITIVE_INFINITY;
   for (const timer of timers.values()) if (timer.due < earliest) earliest = timer.due;
   if (earliest >= awaited) return;

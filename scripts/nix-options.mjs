@@ -1,0 +1,92 @@
+/**
+ * Checks of the options themselves: each is described, nix/options.md is what they say, and the two `settings` have the keys of the
+ * configurations in packages/contracts, no more and no less.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { capture } from './place/child.mjs';
+import { ROOT } from './place/root.mjs';
+
+const NODE_MS = 30_000;
+const DOCUMENT = join(ROOT, 'nix/options.md');
+const PERMISSIONS = join(ROOT, 'nix/modules/nats/permissions.json');
+/** What CIM declares; the rest of the options are nixpkgs' own. */
+const OURS =
+  /^(?:cim\.|services\.nats\.(?:leafnode|authorization|tls|extraConfig)\b|security\.acme\.enable$|services\.fail2ban\.jails\..*\.maxretry$)/;
+
+async function optionsOf(context, evaluate) {
+  if (!context.shared.has('options')) {
+    const list = await evaluate(context, '(o.list)');
+    context.shared.set(
+      'options',
+      list.filter(({ name }) => OURS.test(name)),
+    );
+  }
+  return context.shared.get('options');
+}
+
+export async function checkOptions(context, { evaluate }) {
+  const options = await optionsOf(context, evaluate);
+  const wrong = [];
+  for (const { name, type, description, hasDefault, hasExample } of options) {
+    if (!description) wrong.push(`${name}: no description`);
+    else if (!/[.)]$/.test(description.trim())) wrong.push(`${name}: the description does not end with a full stop`);
+    if (!hasExample) wrong.push(`${name}: no example`);
+    if (type === 'unspecified') wrong.push(`${name}: no type`);
+    if (!hasDefault && !/[*>]\.(?:\w+)$/.test(name)) wrong.push(`${name}: no default`);
+  }
+  if (wrong.length > 0) throw new Error(wrong.join('\n'));
+  const text = document(options);
+  if (context.update) writeFileSync(DOCUMENT, text);
+  if (!existsSync(DOCUMENT) || readFileSync(DOCUMENT, 'utf8') !== text)
+    throw new Error('nix/options.md is out of date; node scripts/nix-check.mjs --update');
+  return `${options.length} options`;
+}
+
+function document(options) {
+  const code = (value) => (typeof value === 'string' ? value : JSON.stringify(value));
+  const shown = (value, literal) => {
+    const text = (literal ? value : JSON.stringify(value)).trim();
+    return text.includes('`') ? text : `\`${text.replaceAll('\n', ' ')}\``;
+  };
+  const entries = options.map(({ name, type, description, hasDefault, default: value, literal, example }) =>
+    [
+      `## ${name.replaceAll('<', '\\<')}`,
+      '',
+      description.trim().replaceAll(/\{(?:option|command)\}/g, ''),
+      '',
+      `- type: ${type.replaceAll('<', '\\<')}`,
+      ...(hasDefault ? [`- default: ${shown(value, literal)}`] : ['- must be set']),
+      `- example: ${shown(code(example), true)}`,
+      '',
+    ].join('\n'),
+  );
+  return `# Options\n\nWritten by \`node scripts/nix-check.mjs --update\` from nix/modules.\n\n${entries.join('\n')}`;
+}
+
+export async function checkSchema(context, { evaluate, Skipped }) {
+  if (!existsSync(join(ROOT, 'packages/contracts/dist/index.js'))) throw new Skipped('packages are not built; npm run build');
+  const node = join(ROOT, `node_modules/node-linux-${process.arch}/bin/node`);
+  const program = existsSync(node) ? node : process.execPath;
+  const { code, output } = await capture(program, [join(ROOT, 'scripts/nix-contracts.mjs')], { cwd: ROOT, timeoutMs: NODE_MS });
+  if (code !== 0) throw new Error(output.trim());
+  const said = JSON.parse(output);
+  const permissions = `${JSON.stringify(said.permissions, null, 2)}\n`;
+  if (context.update) writeFileSync(PERMISSIONS, permissions);
+  const wrong = [];
+  if (readFileSync(PERMISSIONS, 'utf8') !== permissions)
+    wrong.push('nix/modules/nats/permissions.json differs from what contracts derives; node scripts/nix-check.mjs --update');
+  const options = await optionsOf(context, evaluate);
+  for (const [owner, keys] of Object.entries({ nodeAgent: said.nodeAgent, registry: said.registry })) {
+    const prefix = `cim.${owner}.settings.`;
+    const declared = options.filter(({ name }) => name.startsWith(prefix)).map(({ name }) => name.slice(prefix.length));
+    // A key whose inside is free, in one of the two, covers everything below it in the other.
+    const covers = (list, key) =>
+      list.some((other) => other === key || key.startsWith(`${other}.`) || other.startsWith(`${key}.`));
+    for (const key of keys) if (!covers(declared, key)) wrong.push(`${prefix}${key}: the daemon knows it, no option does`);
+    for (const key of declared)
+      if (!covers(keys, key)) wrong.push(`${prefix}${key}: an option, and the daemon refuses the key`);
+  }
+  if (wrong.length > 0) throw new Error(wrong.join('\n'));
+  return `${said.nodeAgent.length} and ${said.registry.length} keys`;
+}
