@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { BLOCKS, cutGuide, EXAMPLES, golden, machines, writeBlocks } from './nix-guide.mjs';
 import { checkOptions, checkSchema } from './nix-options.mjs';
 import { findProgram, folderOf } from './nix-tools.mjs';
@@ -218,7 +219,7 @@ async function negatives(context) {
         );
     } catch (thrown) {
       // Evaluation wraps the message of an option in where it was met; quotes and colours differ between versions of nix.
-      const said = thrown.message.replaceAll(/\u001b\[[0-9;]*m/g, '');
+      const said = stripVTControlCharacters(thrown.message);
       if (error === undefined || !said.includes(error))
         wrong.push(
           `${where}: expected ${error ?? assertion ?? warning}\n  found: ${said.split('\n').slice(0, 6).join('\n  ')}`,

@@ -5,6 +5,7 @@
 
 export const { parse, stringify } = JSON;
 export const { apply } = Reflect;
+const { create } = Object;
 export const { defineProperty, getPrototypeOf, freeze, keys } = Object;
 export const now = Date.now;
 export const SafePromise = Promise;
