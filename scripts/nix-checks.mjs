@@ -5,20 +5,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
+import { evaluate, evaluated, nix, Skipped } from './nix-evaluate.mjs';
 import { BLOCKS, cutGuide, EXAMPLES, golden, machines, writeBlocks } from './nix-guide.mjs';
 import { checkOptions, checkSchema } from './nix-options.mjs';
-import { findProgram, folderOf } from './nix-tools.mjs';
+import { builds, joinLeaf, secretScripts } from './nix-programs.mjs';
 import { checkUnits } from './nix-units.mjs';
-import { capture } from './place/child.mjs';
-import { findNatsServer } from './place/nats-server.mjs';
 import { ROOT } from './place/root.mjs';
-
-const EVALUATE_MS = 60_000;
-const HARNESS = join(ROOT, 'nix/offline');
-
-class Skipped extends Error {
-  name = 'Skipped';
-}
 
 export const checks = [
   { name: 'every .nix file parses', run: parse },
@@ -34,33 +26,11 @@ export const checks = [
   { name: 'options and permissions match packages/contracts', run: (context) => checkSchema(context, { evaluate, Skipped }) },
   { name: 'builds: nats-server -t, cim-node-agent --check', run: builds },
   { name: 'secrets are generated and written so that nats-server takes them', run: secretScripts },
+  { name: 'hub and leaf join on loopback, nobody gets in without a secret', run: joinLeaf },
+  { name: 'flake.nix gives what it names', run: flake },
   { name: 'systemd-analyze', run: (context) => checkUnits(context, { Skipped }) },
   { name: "the same with nixpkgs' own module system", run: differential },
 ];
-
-async function nix(context, program, args) {
-  const { code, output } = await capture(join(context.nix.bin, program), args, {
-    env: context.nix.env,
-    timeoutMs: EVALUATE_MS,
-  });
-  return { code, output: output.replace(/^warning: .*\n/gm, '') };
-}
-
-/** Evaluates an expression in which `o` is the harness. @returns {Promise<any>} */
-export async function evaluate(context, expression, lib) {
-  const open = lib ? `import ${HARNESS} { libPath = ${lib}; }` : `import ${HARNESS} { }`;
-  const { code, output } = await nix(context, 'nix-instantiate', [
-    '--eval',
-    '--json',
-    '--strict',
-    '-E',
-    `let o = ${open}; in ${expression}`,
-  ]);
-  if (code !== 0) throw new Error(output.trim());
-  // A file that a machine refers to lands in this harness's own store, which is nobody's business.
-  const store = context.nix.env.NIX_STORE_DIR.replaceAll(/[.\\/]/g, '\\$&');
-  return JSON.parse(output.trim().replaceAll(new RegExp(`${store}/[a-z0-9]{32}-`, 'g'), '/nix/store/'));
-}
 
 function nixFiles(folder = ROOT) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
@@ -110,12 +80,6 @@ async function evaluateMachines(context) {
   const wrong = Object.entries(all).flatMap(([name, machine]) => machine.failed.map((message) => `${name}: ${message}`));
   if (wrong.length > 0) throw new Error(wrong.join('\n'));
   return Object.keys(all).join(', ');
-}
-
-function evaluated(context) {
-  const all = context.shared.get('machines');
-  if (all === undefined) throw new Error('the machines did not evaluate');
-  return all;
 }
 
 async function goldens(context) {
@@ -236,105 +200,25 @@ async function negatives(context) {
   return `${names.length} bad configurations${libs.length > 1 ? ', with both module systems' : ''}`;
 }
 
-/** The folders of the programs a build may call. */
-async function toolFolders() {
-  const { found } = await findNatsServer();
-  if (found === undefined) throw new Skipped('no nats-server here; npm run setup fetches one');
-  const openssl = findProgram('openssl');
-  if (openssl === undefined) throw new Skipped('no openssl here');
-  const node = join(ROOT, `node_modules/node-linux-${process.arch}/bin`);
-  return {
-    nats: found.path,
-    path: [
-      folderOf(found.path),
-      ...(existsSync(node) ? [node] : []),
-      join(ROOT, 'node_modules/.bin'),
-      folderOf(openssl),
-      '/usr/bin',
-      '/bin',
-    ].join(':'),
-  };
-}
-
-/** Carries out each build script, as Nix would, with the programs of this machine. */
-async function builds(context) {
-  if (!existsSync(join(ROOT, 'packages/node-agent/dist/main.js'))) throw new Skipped('packages are not built; npm run build');
-  const tools = await toolFolders();
-  let count = 0;
-  const wrong = [];
-  for (const [name, machine] of Object.entries(evaluated(context))) {
-    for (const { name: file, script, text } of machine.builds) {
-      const folder = join(context.scratch, 'builds', name);
-      mkdirSync(folder, { recursive: true });
-      const env = {
-        PATH: tools.path,
-        TMPDIR: folder,
-        HOME: folder,
-        textPath: join(folder, `${file}.text`),
-        out: join(folder, file),
-      };
-      writeFileSync(env.textPath, text);
-      const { code, output } = await capture('bash', ['-euo', 'pipefail', '-c', script], {
-        env,
-        cwd: folder,
-        timeoutMs: EVALUATE_MS,
-      });
-      if (code !== 0) wrong.push(`${name}: ${file}:\n${output.trim()}`);
-      else if (readFileSync(env.out, 'utf8') !== text)
-        wrong.push(`${name}: ${file}: what is installed is not what was written`);
-      count++;
-    }
-  }
-  if (wrong.length > 0) throw new Error(wrong.join('\n'));
-  return `${count} files of ${Object.keys(evaluated(context)).length} machines`;
-}
-
-/** Runs the machine's own scripts in a folder that stands for /, then lets nats-server read the result. */
-async function secretScripts(context) {
-  const tools = await toolFolders();
-  const root = join(context.scratch, 'root');
-  const scripts = await evaluate(
+/** The flake's outputs with a stand-in for nixpkgs: that they exist, and that its modules give a machine. What they build is not seen. */
+async function flake(context) {
+  const outputs = await evaluate(
     context,
-    `(let c = (o.evaluate { modules = [ ${join(ROOT, 'examples/hub.nix')} ]; }).config; in {
-      generate = c.systemd.services.cim-secrets.script;
-      write = c.systemd.services.nats.serviceConfig.ExecStartPre;
-      variables = c.services.nats.secretVariables; names = c.cim.secrets.generate;
-      text = c.environment.etc."nats/nats.conf".source.text; body = c.services.nats.secretScript.text; })`,
+    `(let
+      nixpkgs = { lib = o.lib // { nixosSystem = given: o.evaluate { inherit (given) modules; }; }; legacyPackages.x86_64-linux = o.pkgs; };
+      self = (import ${join(ROOT, 'flake.nix')}).outputs { inherit nixpkgs; self = self // { packages.x86_64-linux.cim = o.pkgs.cim; }; };
+    in {
+      names = builtins.attrNames self;
+      modules = builtins.mapAttrs (_: module: (o.machine [ module { cim.domains.graph = { }; } ]).failed) { inherit (self.nixosModules) default; };
+      machines = builtins.attrNames self.nixosConfigurations;
+    })`,
   );
-  for (const folder of ['var/lib/cim-secrets', 'run/nats', 'etc/nats', 'credentials'])
-    mkdirSync(join(root, folder), { recursive: true });
-  const run = (script, env = {}) =>
-    capture('bash', ['-c', script.replaceAll('/var/lib/', `${root}/var/lib/`).replaceAll('/run/nats/', `${root}/run/nats/`)], {
-      env: { PATH: tools.path, ...env },
-      timeoutMs: EVALUATE_MS,
-    });
-  const must = async (what, script, env) => {
-    const { code, output } = await run(script, env);
-    if (code !== 0) throw new Error(`${what}: ${output.trim()}`);
-  };
-  const secretOf = (name) => readFileSync(join(root, 'var/lib/cim-secrets', name), 'utf8');
-  await must('the first boot', `set -e\n${scripts.generate}`);
-  const first = scripts.names.map(secretOf);
-  if (first.some((secret) => !/^[A-Za-z0-9]{30,}$/.test(secret)))
-    throw new Error('a generated password is short or has other characters');
-  await must('the second boot', `set -e\n${scripts.generate}`);
-  if (scripts.names.map(secretOf).join() !== first.join()) throw new Error('the second boot changed a password');
-  const credentials = join(root, 'credentials');
-  for (const [name, { file }] of Object.entries(scripts.variables)) {
-    const generated = file.startsWith('/var/lib/cim-secrets/') ? readFileSync(join(root, file), 'utf8') : 'leaf-password.1\n';
-    writeFileSync(join(credentials, name), generated);
-  }
-  await must('nats-secrets', scripts.body, { CREDENTIALS_DIRECTORY: credentials });
-  const store = join(root, 'store');
-  writeFileSync(join(root, 'etc/nats/nats.conf'), scripts.text.replaceAll('"/var/lib/nats"', JSON.stringify(store)));
-  const { code, output } = await capture(tools.nats, ['-c', join(root, 'etc/nats/nats.conf'), '-t'], {
-    timeoutMs: EVALUATE_MS,
-  });
-  if (code !== 0) throw new Error(output.trim());
-  writeFileSync(join(credentials, Object.keys(scripts.variables)[0]), 'a"\nport: 1');
-  const refused = await run(scripts.body, { CREDENTIALS_DIRECTORY: credentials });
-  if (refused.code === 0) throw new Error('a password that breaks out of its quotes was taken');
-  return `${scripts.names.length} passwords`;
+  const missing = ['checks', 'devShells', 'formatter', 'nixosConfigurations', 'nixosModules', 'overlays', 'packages'].filter(
+    (name) => !outputs.names.includes(name),
+  );
+  if (missing.length > 0) throw new Error(`flake.nix lacks ${missing.join(', ')}`);
+  if (outputs.modules.default.length > 0) throw new Error(outputs.modules.default.join('\n'));
+  return outputs.machines.join(', ');
 }
 
 async function differential(context) {

@@ -25,7 +25,7 @@ with subtest("monitoring is for this machine alone"):
     leaf.succeed("curl -sf 127.0.0.1:8222/varz > /dev/null")
     hub.fail("curl -sf --max-time 5 http://leaf:8222/varz")
 
-with subtest("a leaf without its password does not join"):
+with subtest("the password is in no file everybody can read"):
     hub.fail("grep -r leaf-password-of-this-test /nix/store/*-nats.conf /etc/nats/nats.conf")
 
 with subtest("the hub goes away and the leaf stays up, and joins again when it is back"):

@@ -33,6 +33,11 @@ export interface NatsServerOptions {
    * comes through a proxy, a tunnel or a translated address would leave it for an address it may not reach.
    */
   readonly advertiseLeafPort?: boolean;
+  /**
+   * Hub side: the address leaves are told instead of the hub's own. nats-server 2.10 tells its own whatever `no_advertise` says; a hub that is
+   * to be reached through a proxy alone names one here that answers nobody.
+   */
+  readonly leafAdvertise?: string;
   /** Leaf side: hubs to join, with the user and password of this leaf in the address. */
   readonly remotes?: readonly { readonly url: string }[];
   readonly jetstreamMaxMemory?: string;
@@ -70,7 +75,12 @@ export function renderNatsConfig(options: NatsServerOptions): string {
     config['leafnodes'] = {
       ...(options.leafPort === undefined
         ? {}
-        : { host: options.host, port: options.leafPort, no_advertise: options.advertiseLeafPort !== true }),
+        : {
+            host: options.host,
+            port: options.leafPort,
+            no_advertise: options.advertiseLeafPort !== true,
+            ...(options.leafAdvertise === undefined ? {} : { advertise: options.leafAdvertise }),
+          }),
       // A leaf that waits a minute between tries is offline for a minute longer than its link.
       ...(options.remotes ? { reconnect: '1s', remotes: options.remotes.map(({ url }) => ({ url })) } : {}),
     };

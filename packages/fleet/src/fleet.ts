@@ -110,7 +110,13 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
         'hub',
         async () => {
           const wishedPort = options.wishedPorts?.hub;
-          hub = await startHub({ directory, secrets, instances, ...(wishedPort === undefined ? {} : { wishedPort }) });
+          hub = await startHub({
+            directory,
+            secrets,
+            instances,
+            hidden: links === 'proxied',
+            ...(wishedPort === undefined ? {} : { wishedPort }),
+          });
           revival?.watch('hub', hub);
           return hub;
         },

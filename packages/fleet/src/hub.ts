@@ -15,6 +15,8 @@ export interface HubOptions {
   /** Instances that may join. */
   readonly instances: readonly string[];
   readonly wishedPort?: number;
+  /** Leaves come through links of their own and shall not find the hub past them. */
+  readonly hidden?: boolean;
 }
 
 /** Name of a leaf's own user at the hub. */
@@ -35,13 +37,17 @@ export function hubUsers(secrets: Secrets, instances: readonly string[]): NatsUs
   ];
 }
 
-export function startHub({ directory, secrets, instances, wishedPort }: HubOptions): Promise<NatsProcess> {
+/** Nothing listens on port 1 of loopback (tcpmux is long gone): an address that leads nowhere, at once. */
+const NOWHERE = '127.0.0.1:1';
+
+export function startHub({ directory, secrets, instances, wishedPort, hidden }: HubOptions): Promise<NatsProcess> {
   return startNatsServer({
     name: 'hub',
     domain: 'hub',
     directory: join(directory, 'hub'),
     leaves: true,
     users: hubUsers(secrets, instances),
+    ...(hidden ? { leafAdvertise: NOWHERE } : {}),
     ledgerFile: join(ledgerDirectory(directory), 'hub.json'),
     ...(wishedPort === undefined ? {} : { wishedPort }),
   });

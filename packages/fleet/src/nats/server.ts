@@ -17,7 +17,10 @@ import { freePort, isFree } from '../machine/ports.ts';
 import { findNatsServer } from './binary.ts';
 
 export interface StartNatsOptions
-  extends Pick<NatsServerOptions, 'name' | 'domain' | 'users' | 'remotes' | 'maxPayloadBytes' | 'advertiseLeafPort'> {
+  extends Pick<
+    NatsServerOptions,
+    'name' | 'domain' | 'users' | 'remotes' | 'maxPayloadBytes' | 'advertiseLeafPort' | 'leafAdvertise'
+  > {
   /** Directory of this server; made when missing. */
   readonly directory: string;
   readonly host?: string;

@@ -1,0 +1,131 @@
+/**
+ * The checks that run real programs on what was rendered: build scripts, the machine's own scripts, nats-server and the daemons' --check.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EVALUATE_MS, evaluate, evaluated, Skipped } from './nix-evaluate.mjs';
+import { joinOnLoopback } from './nix-join.mjs';
+import { findProgram, folderOf } from './nix-tools.mjs';
+import { capture } from './place/child.mjs';
+import { findNatsServer } from './place/nats-server.mjs';
+import { ROOT } from './place/root.mjs';
+
+/** The folders of the programs a build may call. */
+async function toolFolders() {
+  const { found } = await findNatsServer();
+  if (found === undefined) throw new Skipped('no nats-server here; npm run setup fetches one');
+  const openssl = findProgram('openssl');
+  if (openssl === undefined) throw new Skipped('no openssl here');
+  const node = join(ROOT, `node_modules/node-linux-${process.arch}/bin`);
+  return {
+    nats: found.path,
+    path: [
+      folderOf(found.path),
+      ...(existsSync(node) ? [node] : []),
+      join(ROOT, 'node_modules/.bin'),
+      folderOf(openssl),
+      '/usr/bin',
+      '/bin',
+    ].join(':'),
+  };
+}
+
+/** Carries out each build script, as Nix would, with the programs of this machine. */
+export async function builds(context) {
+  if (!existsSync(join(ROOT, 'packages/node-agent/dist/main.js'))) throw new Skipped('packages are not built; npm run build');
+  const tools = await toolFolders();
+  let count = 0;
+  const wrong = [];
+  for (const [name, machine] of Object.entries(evaluated(context))) {
+    for (const { name: file, script, text } of machine.builds) {
+      const folder = join(context.scratch, 'builds', name);
+      mkdirSync(folder, { recursive: true });
+      const env = {
+        PATH: tools.path,
+        TMPDIR: folder,
+        HOME: folder,
+        textPath: join(folder, `${file}.text`),
+        out: join(folder, file),
+      };
+      writeFileSync(env.textPath, text);
+      const { code, output } = await capture('bash', ['-euo', 'pipefail', '-c', script], {
+        env,
+        cwd: folder,
+        timeoutMs: EVALUATE_MS,
+      });
+      if (code !== 0) wrong.push(`${name}: ${file}:\n${output.trim()}`);
+      else if (readFileSync(env.out, 'utf8') !== text)
+        wrong.push(`${name}: ${file}: what is installed is not what was written`);
+      count++;
+    }
+  }
+  if (wrong.length > 0) throw new Error(wrong.join('\n'));
+  return `${count} files of ${Object.keys(evaluated(context)).length} machines`;
+}
+
+/** Runs the machine's own scripts in a folder that stands for /, then lets nats-server read the result. */
+export async function secretScripts(context) {
+  const tools = await toolFolders();
+  const root = join(context.scratch, 'root');
+  const scripts = await evaluate(
+    context,
+    `(let c = (o.evaluate { modules = [ ${join(ROOT, 'examples/hub.nix')} ]; }).config; in {
+      generate = c.systemd.services.cim-secrets.script;
+      write = c.systemd.services.nats.serviceConfig.ExecStartPre;
+      variables = c.services.nats.secretVariables; names = c.cim.secrets.generate;
+      text = c.environment.etc."nats/nats.conf".source.text; body = c.services.nats.secretScript.text; })`,
+  );
+  for (const folder of ['var/lib/cim-secrets', 'run/nats', 'etc/nats', 'credentials'])
+    mkdirSync(join(root, folder), { recursive: true });
+  const run = (script, env = {}) =>
+    capture('bash', ['-c', script.replaceAll('/var/lib/', `${root}/var/lib/`).replaceAll('/run/nats/', `${root}/run/nats/`)], {
+      env: { PATH: tools.path, ...env },
+      timeoutMs: EVALUATE_MS,
+    });
+  const must = async (what, script, env) => {
+    const { code, output } = await run(script, env);
+    if (code !== 0) throw new Error(`${what}: ${output.trim()}`);
+  };
+  const secretOf = (name) => readFileSync(join(root, 'var/lib/cim-secrets', name), 'utf8');
+  await must('the first boot', `set -e\n${scripts.generate}`);
+  const first = scripts.names.map(secretOf);
+  if (first.some((secret) => !/^[A-Za-z0-9]{30,}$/.test(secret)))
+    throw new Error('a generated password is short or has other characters');
+  await must('the second boot', `set -e\n${scripts.generate}`);
+  if (scripts.names.map(secretOf).join() !== first.join()) throw new Error('the second boot changed a password');
+  const credentials = join(root, 'credentials');
+  for (const [name, { file }] of Object.entries(scripts.variables)) {
+    const generated = file.startsWith('/var/lib/cim-secrets/') ? readFileSync(join(root, file), 'utf8') : 'leaf-password.1\n';
+    writeFileSync(join(credentials, name), generated);
+  }
+  await must('nats-secrets', scripts.body, { CREDENTIALS_DIRECTORY: credentials });
+  const store = join(root, 'store');
+  writeFileSync(join(root, 'etc/nats/nats.conf'), scripts.text.replaceAll('"/var/lib/nats"', JSON.stringify(store)));
+  const { code, output } = await capture(tools.nats, ['-c', join(root, 'etc/nats/nats.conf'), '-t'], {
+    timeoutMs: EVALUATE_MS,
+  });
+  if (code !== 0) throw new Error(output.trim());
+  writeFileSync(join(credentials, Object.keys(scripts.variables)[0]), 'a"\nport: 1');
+  const refused = await run(scripts.body, { CREDENTIALS_DIRECTORY: credentials });
+  if (refused.code === 0) throw new Error('a password that breaks out of its quotes was taken');
+  return `${scripts.names.length} passwords`;
+}
+
+export async function joinLeaf(context) {
+  const { nats } = await toolFolders();
+  const examples = join(ROOT, 'examples');
+  return joinOnLoopback({
+    scratch: context.scratch,
+    nats,
+    render: (ports) =>
+      evaluate(
+        context,
+        `(builtins.mapAttrs (_: modules: (o.machine modules).etc."nats/nats.conf") {
+          hub = [ ${examples}/hub.nix { services.nats = { port = ${ports.hub}; leafnode.port = ${ports.leafnode};
+            settings.host = "127.0.0.1"; settings.leafnodes.host = "127.0.0.1"; settings.http = "127.0.0.1:${ports.hubHttp}"; }; } ];
+          leaf = [ ${examples}/leaf.nix { services.nats = { port = ${ports.leaf}; settings.host = "127.0.0.1"; settings.http = "127.0.0.1:${ports.leafHttp}";
+            authorization.users = [ { user = "cim-agent"; permissions = { publish = [ "agent.>" "workflow.>" ]; subscribe = [ "commands.>" "events.>" ]; }; } ]; }; } ];
+        })`,
+      ),
+  });
+}
