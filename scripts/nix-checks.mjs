@@ -8,7 +8,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { evaluate, evaluated, nix, Skipped } from './nix-evaluate.mjs';
 import { BLOCKS, cutGuide, EXAMPLES, golden, machines, writeBlocks } from './nix-guide.mjs';
 import { checkOptions, checkSchema } from './nix-options.mjs';
-import { builds, joinLeaf, secretScripts } from './nix-programs.mjs';
+import { builds, joinLeaf, npmHash, secretScripts } from './nix-programs.mjs';
 import { checkUnits } from './nix-units.mjs';
 import { ROOT } from './place/root.mjs';
 
@@ -28,6 +28,7 @@ export const checks = [
   { name: 'secrets are generated and written so that nats-server takes them', run: secretScripts },
   { name: 'hub and leaf join on loopback, nobody gets in without a secret', run: joinLeaf },
   { name: 'flake.nix gives what it names', run: flake },
+  { name: 'npm-deps-hash goes with package-lock.json', run: npmHash },
   { name: 'systemd-analyze', run: (context) => checkUnits(context, { Skipped }) },
   { name: "the same with nixpkgs' own module system", run: differential },
 ];

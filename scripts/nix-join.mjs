@@ -1,6 +1,7 @@
 /**
- * Hub and leaf as the modules render them, as two real nats-servers on loopback: the leaf joins with a secret, a client without one is
- * refused, a subject nobody was granted is refused.
+ * Hub and leaf as the modules render them, as real processes on loopback: two nats-servers, the registry and the node-agent with their
+ * rendered configurations. The leaf joins with a secret, the node-agent finds the hub with the permissions the module grants it, a client
+ * without a secret is refused, and so is a subject nobody was granted.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -49,12 +50,13 @@ function dialogue(port, hello, then = '') {
 }
 
 /**
- * @param {{ scratch: string, nats: string, render: (ports: Record<string, number>) => Promise<{ hub: string, leaf: string }> }} given
- *   `render`: texts of both nats.conf for these ports
+ * @param {{ scratch: string, nats: string, node: string, programs: { registry: string, agent: string },
+ *   render: (ports: Record<string, number>) => Promise<Record<'hub' | 'leaf' | 'registry' | 'agent', string>> }} given
+ *   `render`: texts of both nats.conf and of both configurations for these ports; `node`: the Node of the daemons
  */
-export async function joinOnLoopback({ scratch, nats, render }) {
+export async function joinOnLoopback({ scratch, nats, node, programs, render }) {
   const ports = {};
-  for (const name of ['hub', 'hubHttp', 'leafnode', 'leaf', 'leafHttp']) ports[name] = await freePort();
+  for (const name of ['hub', 'hubHttp', 'leafnode', 'leaf', 'leafHttp', 'registry', 'agent']) ports[name] = await freePort();
   const texts = await render(ports);
   const children = [];
   try {
@@ -71,26 +73,16 @@ export async function joinOnLoopback({ scratch, nats, render }) {
       writeFileSync(join(top, 'run/nats/secrets.conf'), `${secrets.join('\n')}\n`);
       const file = join(top, 'etc/nats/nats.conf');
       writeFileSync(file, texts[name].replaceAll('"/var/lib/nats"', JSON.stringify(join(top, 'store'))));
-      const child = spawn(nats, ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
-      children.push(child);
-      child.words = '';
-      child.stderr.on('data', (data) => {
-        child.words += data;
-      });
+      children.push(start(nats, ['-c', file]));
     }
-    const deadline = Date.now() + JOIN_MS;
     let leafs = [];
-    while (leafs.length === 0) {
-      if (Date.now() > deadline || children.some((child) => child.exitCode !== null))
-        throw new Error(
-          `the leaf did not join:\n${children.map((child) => child.words.trim().split('\n').slice(-6).join('\n')).join('\n--\n')}`,
-        );
-      await new Promise((resolve) => setTimeout(resolve, STEP_MS));
+    await until('the leaf', children, async () => {
       leafs = await fetch(`http://127.0.0.1:${ports.hubHttp}/leafz`)
         .then((answer) => answer.json())
         .then((page) => page.leafs ?? [])
         .catch(() => []);
-    }
+      return leafs.length === 0 ? 'has not joined the hub' : undefined;
+    });
     if (leafs[0].name !== 'cim-prod-001') throw new Error(`the leaf calls itself ${leafs[0].name}`);
     const wrong = [];
     const expect = async (what, port, hello, then, pattern) => {
@@ -124,9 +116,59 @@ export async function joinOnLoopback({ scratch, nats, render }) {
       /INFO[^\n]*\n(?!-ERR)[\s\S]*PONG/,
     );
     if (wrong.length > 0) throw new Error(wrong.join('\n'));
-    return 'leaf joined, 6 logins as they should be';
+    for (const [name, password] of [
+      ['registry', 'registry-password'],
+      ['agent', 'node-agent'],
+    ]) {
+      const top = join(scratch, 'join', name);
+      mkdirSync(top, { recursive: true });
+      writeFileSync(join(top, 'nats-password'), password);
+      writeFileSync(join(top, 'tokens.json'), '{"tokens":[]}');
+      // Only places of the machine are put elsewhere; everything else is what the machine would read.
+      const text = texts[name]
+        .replaceAll(/\/run\/credentials\/cim-[a-z-]+\.service/g, top)
+        .replaceAll('/etc/cim/tokens.json', join(top, 'tokens.json'))
+        .replaceAll('/var/lib/cim-agent', join(top, 'state'));
+      writeFileSync(join(top, 'config.json'), text);
+      children.push(start(node, ['--no-node-snapshot', programs[name], '--config', join(top, 'config.json')]));
+    }
+    await until('the registry and the node-agent', children, async () => {
+      const health = await fetch(`http://127.0.0.1:${ports.agent}/health`)
+        .then((answer) => answer.json())
+        .catch(() => undefined);
+      const registry = await fetch(`http://127.0.0.1:${ports.registry}/health`)
+        .then((answer) => answer.status)
+        .catch(() => 0);
+      const codes = (health?.conditions ?? []).map(({ code }) => code);
+      if (health === undefined || registry !== 200 || codes.some((code) => /unreachable|offline|refused/.test(code)))
+        return `node-agent ${JSON.stringify(health?.status)} ${codes.join(', ')}, registry ${registry}`;
+      return undefined;
+    });
+    return 'leaf joined, 6 logins as they should be, registry and node-agent up and the hub reached';
   } finally {
     await Promise.all(children.map(stop));
+  }
+}
+
+/** A process of ours, with the end of what it says. */
+function start(program, args) {
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  child.words = '';
+  child.stderr.on('data', (data) => {
+    child.words = `${child.words}${data}`.slice(-4_000);
+  });
+  return child;
+}
+
+/** Waits until `look` has nothing to complain of any more. */
+async function until(what, children, look) {
+  const deadline = Date.now() + JOIN_MS;
+  for (let complaint = await look(); complaint !== undefined; complaint = await look()) {
+    if (Date.now() > deadline || children.some((child) => child.exitCode !== null)) {
+      const words = children.map((child) => child.words.trim().split('\n').slice(-6).join('\n'));
+      throw new Error(`${what}: ${complaint}\n${words.join('\n--\n')}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, STEP_MS));
   }
 }
 

@@ -3,7 +3,8 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EVALUATE_MS, evaluate, evaluated, Skipped } from './nix-evaluate.mjs';
+import { EVALUATE_MS, evaluate, evaluated, nix, Skipped } from './nix-evaluate.mjs';
+import { hashIsFresh, narHash } from './nix-hash.mjs';
 import { joinOnLoopback } from './nix-join.mjs';
 import { findProgram, folderOf } from './nix-tools.mjs';
 import { capture } from './place/child.mjs';
@@ -114,18 +115,58 @@ export async function secretScripts(context) {
 export async function joinLeaf(context) {
   const { nats } = await toolFolders();
   const examples = join(ROOT, 'examples');
+  const programs = {
+    registry: join(ROOT, 'packages/registry/dist/main.js'),
+    agent: join(ROOT, 'packages/node-agent/dist/main.js'),
+  };
+  const node = join(ROOT, `node_modules/node-linux-${process.arch}/bin/node`);
+  if (!existsSync(node) || !Object.values(programs).every((path) => existsSync(path)))
+    throw new Skipped('packages are not built; npm run build');
   return joinOnLoopback({
     scratch: context.scratch,
     nats,
+    node,
+    programs,
     render: (ports) =>
       evaluate(
         context,
-        `(builtins.mapAttrs (_: modules: (o.machine modules).etc."nats/nats.conf") {
-          hub = [ ${examples}/hub.nix { services.nats = { port = ${ports.hub}; leafnode.port = ${ports.leafnode};
-            settings.host = "127.0.0.1"; settings.leafnodes.host = "127.0.0.1"; settings.http = "127.0.0.1:${ports.hubHttp}"; }; } ];
-          leaf = [ ${examples}/leaf.nix { services.nats = { port = ${ports.leaf}; settings.host = "127.0.0.1"; settings.http = "127.0.0.1:${ports.leafHttp}";
-            authorization.users = [ { user = "cim-agent"; permissions = { publish = [ "agent.>" "workflow.>" ]; subscribe = [ "commands.>" "events.>" ]; }; } ]; }; } ];
+        `(let
+          hub = (o.machine [ ${examples}/hub.nix {
+            cim.registry.settings.http.port = ${ports.registry};
+            services.nats = { port = ${ports.hub}; leafnode.port = ${ports.leafnode};
+              settings.host = "127.0.0.1"; settings.leafnodes.host = "127.0.0.1"; settings.http = "127.0.0.1:${ports.hubHttp}"; }; } ]).etc;
+          leaf = (o.machine [ ${examples}/leaf.nix {
+            cim.nodeAgent.settings.http.port = ${ports.agent};
+            services.nats = { port = ${ports.leaf}; settings.host = "127.0.0.1"; settings.http = "127.0.0.1:${ports.leafHttp}";
+              authorization.users = [ { user = "cim-agent"; permissions = { publish = [ "agent.>" "workflow.>" ]; subscribe = [ "commands.>" "events.>" ]; }; } ]; }; } ]).etc;
+        in {
+          hub = hub."nats/nats.conf"; registry = hub."cim/registry.json";
+          leaf = leaf."nats/nats.conf"; agent = leaf."cim/config.json";
         })`,
       ),
   });
+}
+
+/** The hash of the npm packages belongs to the lock of now, and our way of hashing a folder is nix' own. */
+export async function npmHash(context) {
+  if (!hashIsFresh()) throw new Error('nix/packages/npm-deps-hash is older than package-lock.json; node scripts/nix-hash.mjs');
+  const folder = join(context.scratch, 'archive');
+  const files = new Map([
+    ['a', Buffer.from('one')],
+    ['b/c', Buffer.alloc(0)],
+    ['b/d.e', Buffer.from('12345678')],
+  ]);
+  mkdirSync(join(folder, 'b'), { recursive: true });
+  for (const [path, data] of files) writeFileSync(join(folder, path), data, { mode: 0o644 });
+  const { code, output } = await nix(context, 'nix-hash', ['--type', 'sha256', '--base64', folder]);
+  // Older versions print hexadecimal only.
+  const ours = Buffer.from(narHash(files), 'base64');
+  const said = output.trim();
+  if (code === 0 && said !== ours.toString('base64') && said !== ours.toString('hex'))
+    throw new Error(`nix says ${said}, we say ${ours.toString('base64')}`);
+  if (code !== 0) {
+    const hex = await nix(context, 'nix-hash', ['--type', 'sha256', folder]);
+    if (hex.output.trim() !== ours.toString('hex'))
+      throw new Error(`nix says ${hex.output.trim()}, we say ${ours.toString('hex')}`);
+  }
 }

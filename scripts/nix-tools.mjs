@@ -5,7 +5,7 @@
  * T1. Nothing is installed: what is fetched lies under `.cim/`, and nix gets a store of its own there, so /nix need not exist.
  * T2. What cannot be had is named with the reason; nothing is passed over in silence.
  */
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, realpathSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { capture } from './place/child.mjs';
 import { fetchDebianPackage } from './place/debian.mjs';
@@ -73,7 +73,9 @@ function libraryFolders() {
 }
 
 function ownStore(environment) {
-  const top = join(CACHE, 'nix');
+  mkdirSync(CACHE, { recursive: true });
+  // nix takes no store below a symbolic link.
+  const top = join(realpathSync(CACHE), 'nix');
   for (const name of ['store', 'state', 'log', 'conf', 'home']) mkdirSync(join(top, name), { recursive: true });
   return {
     ...environment,

@@ -4,6 +4,7 @@
   buildNpmPackage,
   fetchNpmDeps,
   makeWrapper,
+  nats-server,
   nodejs_24,
   python3,
   runCommand,
@@ -48,8 +49,8 @@ buildNpmPackage {
   npmDeps = fetchNpmDeps {
     name = "cim-${version}-npm-deps";
     src = locked;
-    # Goes with package-lock.json. The first build after a change of the lock fails and prints the right one.
-    hash = lib.trim (builtins.readFile ./npm-deps-hash);
+    # Goes with package-lock.json: `node scripts/nix-hash.mjs` writes it, nix-check sees when it is stale.
+    hash = lib.head (lib.splitString "\n" (builtins.readFile ./npm-deps-hash));
   };
   postPatch = ''
     cp ${lock} package-lock.json
@@ -84,9 +85,13 @@ buildNpmPackage {
     rm -rf node_modules/node-linux-* node_modules/.bin
     # Links of workspaces that are not shipped.
     find node_modules -maxdepth 2 -xtype l -delete
+    rm -rf node_modules/isolated-vm/build/Release/{.deps,obj.target}
+    # Only tests use it.
+    rm -rf packages/testkit
     library=$out/lib/cim
     mkdir -p "$library/packages" "$out/bin" "$out/share/doc/cim"
     cp package.json "$library/"
+    cp -r examples "$library/"
     for package in packages/*; do
       [ -d "$package/dist" ] || continue
       mkdir -p "$library/$package"
@@ -100,6 +105,9 @@ buildNpmPackage {
     cp -r node_modules "$library/"
     cp docs/operating.md "$out/share/doc/cim/"
     # isolated-vm and V8's start-up snapshot do not go together.
+    makeWrapper ${nodejs}/bin/node "$out/bin/cim-fleet" \
+      --add-flags "--no-node-snapshot $library/packages/fleet/dist/main.js" \
+      --set-default CIM_NATS_SERVER ${nats-server}/bin/nats-server
     for program in node-agent:cim-node-agent registry:cim-registry alchemist:alchemist; do
       makeWrapper ${nodejs}/bin/node "$out/bin/''${program#*:}" \
         --add-flags "--no-node-snapshot $library/packages/''${program%%:*}/bin/''${program#*:}.mjs" \
@@ -113,6 +121,7 @@ buildNpmPackage {
     runHook preInstallCheck
     env -i "$out/bin/cim-node-agent" --version
     env -i "$out/bin/cim-registry" --help > /dev/null
+    env -i "$out/bin/cim-fleet" --help > /dev/null
     if [ -n "$(find "$out" -xtype l)" ]; then find "$out" -xtype l; exit 1; fi
     runHook postInstallCheck
   '';
@@ -120,7 +129,7 @@ buildNpmPackage {
   meta = {
     description = "Agent host for NixOS machines and NATS leaf nodes, with its registry and its command line";
     license = lib.licenses.asl20;
-    mainProgram = "alchemist";
+    mainProgram = "cim-fleet";
     platforms = [
       "x86_64-linux"
       "aarch64-linux"

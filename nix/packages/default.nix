@@ -1,4 +1,4 @@
-# One build, three doors.
+# One build, several doors; the default one starts the embedded fleet.
 { pkgs }:
 
 let

@@ -164,9 +164,11 @@ function refuseWithoutForm({ document }: DesiredRecord): void {
 }
 
 function refuseGeneration({ document }: DesiredRecord, before: DesiredRecord | undefined): void {
-  const expected = (before?.document.generation ?? 0) + 1;
+  // Where nothing stands, any beginning is good: a hub that lost its memory must be able to go on above what its nodes have seen.
+  if (!before) return;
+  const expected = before.document.generation + 1;
   if (document.generation === expected) return;
-  const message = `expected ${expected} (${before ? 'one above the last' : 'the first'}), found ${document.generation}`;
+  const message = `expected ${expected} (one above the last), found ${document.generation}`;
   throw invalid([{ path: 'document.generation', message }]);
 }
 

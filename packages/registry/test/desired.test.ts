@@ -65,7 +65,19 @@ describe('a document', () => {
       expect(outcome(await send(headers as Record<string, string>))).toBe('400 invalid-input');
   });
 
-  test('is checked: ids, generation, bundle; each with its field', async () => {
+  test('begins anywhere and goes on by one: a hub that lost its memory starts above what its nodes have seen', async () => {
+    const at = { instance: 'cim-lost' };
+    const begun = await put(desiredFor(bundle, { ...at, generation: 7 }), undefined);
+    expect(begun.status).toBe(200);
+    const ask = (generation: number) => put(desiredFor(bundle, { ...at, generation, reason: 'next' }), begun.body.revision);
+    for (const generation of [7, 6, 9]) {
+      const { code, errors } = problemOf(await ask(generation));
+      expect([code, errors?.[0]?.path]).toEqual(['invalid-input', 'document.generation']);
+    }
+    expect((await ask(8)).status).toBe(200);
+  });
+
+  test('is checked: ids, bundle; each with its field', async () => {
     const wrong = async (record: DesiredRecord, path = desiredPath(record)) => {
       const answer = await registry.ask('PUT', path, { body: record, headers: { 'if-none-match': '*' } });
       const { code, errors } = problemOf(answer);
@@ -76,7 +88,6 @@ describe('a document', () => {
       'invalid-input',
       'document.instance',
     ]);
-    expect(await wrong(desiredFor(bundle, { ...at, generation: 2 }))).toEqual(['invalid-input', 'document.generation']);
     const { digest, size, envelope } = desiredFor(bundle).document.bundle;
     expect(await wrong(desiredFor(bundle, { ...at, bundle: { version: '8.0.0', digest, size, envelope } }))).toEqual([
       'not-found',
@@ -109,7 +120,8 @@ describe('a document', () => {
     const good = await put(record, undefined, { query: '?dryRun=true' });
     expect(good.body).toEqual({ revision: 0, record });
     expect(outcome(await registry.ask('GET', desiredPath(record)))).toBe('404 not-found');
-    const bad = desiredFor(bundle, { instance: 'cim-dry', generation: 7 });
+    const good = desiredFor(bundle, { instance: 'cim-dry' });
+    const bad = { ...good, document: { ...good.document, generation: 0 } };
     expect(outcome(await put(bad, undefined, { query: '?dryRun=true' }))).toBe('400 invalid-input');
   });
 

@@ -76,7 +76,14 @@ export async function deployEntry(
   const { stored, changed } = await writing(course.retryConflicts, async () => {
     const before = await registry.desired(instance, kind, name);
     const author = { issuedBy, now: deployer.clock.now() };
-    const document = nextDocument(before?.record.document, target, wish, author);
+    const seen = before
+      ? undefined
+      : await look(course.signal).then(
+          (sight) => workloadIn(sight, target)?.generation,
+          // An instance nobody has heard of yet has seen nothing.
+          () => undefined,
+        );
+    const document = nextDocument(before?.record.document, target, wish, author, seen);
     if (before && sameWish(before.record.document, document)) {
       const status = workloadIn(await look(course.signal), target);
       if (status?.converged === true && status.generation >= before.record.document.generation) {

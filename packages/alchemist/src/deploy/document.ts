@@ -2,7 +2,7 @@
  * The next desired document of a workload. Pure: what stands, what is wished, who asks and when.
  *
  * Promises:
- * D1. `generation` is one more than what stands, 1 where nothing stands.
+ * D1. `generation` is one more than what stands; where nothing stands, one more than the node has seen.
  * D2. What a wish does not mention stays as it is deployed; after a removal, or with `reset`, everything begins at the defaults.
  *     `rollback` and `reason` are of one deployment only and never stay.
  */
@@ -35,7 +35,14 @@ export interface Author {
 }
 
 /** @throws Fault `invalid-input` naming every wrong field */
-export function nextDocument(before: Desired | undefined, target: Target, wish: Wish, author: Author): Desired {
+export function nextDocument(
+  before: Desired | undefined,
+  target: Target,
+  wish: Wish,
+  author: Author,
+  /** Highest generation the node has answered to: where the hub has lost its memory, it goes on above that. */
+  seen = 0,
+): Desired {
   const kept = before === undefined || before.state === 'removed' || wish.reset === true ? undefined : before;
   const given = Object.fromEntries(
     (['replicas', 'isolation', 'resources', 'configuration', 'config'] as const)
@@ -48,7 +55,7 @@ export function nextDocument(before: Desired | undefined, target: Target, wish: 
       api: 1,
       ...target,
       ...given,
-      generation: (before?.generation ?? 0) + 1,
+      generation: (before?.generation ?? seen) + 1,
       state: 'running',
       rollback: wish.rollback ?? false,
       issuedAt: new Date(author.now).toISOString(),
