@@ -120,8 +120,7 @@ describe('a document', () => {
     const good = await put(record, undefined, { query: '?dryRun=true' });
     expect(good.body).toEqual({ revision: 0, record });
     expect(outcome(await registry.ask('GET', desiredPath(record)))).toBe('404 not-found');
-    const good = desiredFor(bundle, { instance: 'cim-dry' });
-    const bad = { ...good, document: { ...good.document, generation: 0 } };
+    const bad = { ...record, document: { ...record.document, generation: 0 } };
     expect(outcome(await put(bad, undefined, { query: '?dryRun=true' }))).toBe('400 invalid-input');
   });
 
