@@ -131,7 +131,7 @@ in
       leafnode.port = mkDefault 7422;
       settings.jetstream.domain = cfg.settings.nats.domain;
       authorization.internalUsers = lib.mkIf guarded (
-        { cim-registry.permissions = import ./nats/permissions.nix { party = "registry"; id = "cim-registry"; }; }
+        { cim-registry.permissions = import ./nats/permissions.nix { party = "registry"; id = "registry"; }; }
         // lib.mapAttrs (id: leaf: {
           inherit (leaf) passwordFile;
           permissions = import ./nats/permissions.nix { party = "node"; inherit id; };
