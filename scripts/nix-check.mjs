@@ -24,6 +24,10 @@ if (unknown.length > 0) {
 }
 
 const scratch = mkdtempSync(join(tmpdir(), 'cim-nix-'));
+process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
+// Whoever reads only the first lines ends us, and ends us cleanly.
+process.stdout.once('error', () => process.exit(1));
 const began = Date.now();
 const seconds = (since) => `${((Date.now() - since) / 1000).toFixed(1)} s`.padStart(7);
 let failed = 0;
@@ -48,8 +52,6 @@ try {
 } catch (error) {
   failed++;
   process.stderr.write(`nix-check: ${error instanceof Error ? error.message : String(error)}\n`);
-} finally {
-  rmSync(scratch, { recursive: true, force: true });
 }
 process.stdout.write(
   `${failed === 0 ? 'nix-check passed' : `nix-check: ${failed} failed`}, ${skipped} skipped, ${seconds(began).trim()}\n`,

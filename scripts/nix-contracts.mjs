@@ -2,8 +2,29 @@
  * What packages/contracts says, as JSON on standard output, for nix-check to compare with: the keys of both configurations and the
  * permissions of the hub's parties. Runs on Node 24, like everything that loads our packages.
  */
-import { NodeAgentConfig, permissionsOf, RegistryConfig } from '@cim/contracts';
+import {
+  Bytes,
+  Cpu,
+  DurationText,
+  InstanceId,
+  NodeAgentConfig,
+  PublicKey,
+  permissionsOf,
+  RegistryConfig,
+} from '@cim/contracts';
 import { z } from 'zod';
+
+/** Values to try on a parser and on the Nix type of the same word. */
+const SAMPLES = {
+  instanceId: [InstanceId, ['cim-prod-001', 'a', 'a'.repeat(63), 'a'.repeat(64), '-a', 'a-', 'A', 'a.b', 'a_b', '', 'a b']],
+  bytes: [Bytes, ['4Gi', '64GB', '1048576', '1.5Gi', '0', '512k', '4gi', '4 Gi', '-1', 'Gi', '4Zi', '']],
+  cpu: [Cpu, ['2', '500m', '0.5', '0', '2 cores', '-1', '.5', 'm', '2M', '']],
+  duration: [DurationText, ['30m', '500ms', '1h30m', '10s', '30 m', '30', '1w', 'm', '']],
+  publicKey: [
+    PublicKey,
+    [`A${'B'.repeat(55)}`, `O${'2'.repeat(55)}`, `U${'B'.repeat(55)}`, `A${'B'.repeat(54)}`, `A${'1'.repeat(55)}`, ''],
+  ],
+};
 
 const PLACEHOLDER = 'instance-id';
 
@@ -19,6 +40,9 @@ process.stdout.write(
   JSON.stringify({
     nodeAgent: keysOf(NodeAgentConfig),
     registry: keysOf(RegistryConfig),
+    samples: Object.entries(SAMPLES).flatMap(([type, [schema, values]]) =>
+      values.map((value) => ({ type, value, good: schema.safeParse(value).success })),
+    ),
     permissions: {
       placeholder: PLACEHOLDER,
       node: permissionsOf('node', PLACEHOLDER),

@@ -8,7 +8,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 
-const JOIN_MS = 15_000;
+const JOIN_MS = 30_000;
 const STEP_MS = 50;
 const ANSWER_MS = 5_000;
 
@@ -59,6 +59,11 @@ export async function joinOnLoopback({ scratch, nats, node, programs, render }) 
   for (const name of ['hub', 'hubHttp', 'leafnode', 'leaf', 'leafHttp', 'registry', 'agent']) ports[name] = await freePort();
   const texts = await render(ports);
   const children = [];
+  // A check that is cut short leaves no server behind.
+  const kill = () => {
+    for (const child of children) child.kill('SIGKILL');
+  };
+  process.once('exit', kill);
   try {
     for (const [name, secrets] of Object.entries({
       hub: ['leaf-minimal', 'leaf-password', 'registry-password'].map((value, index) => `CIM_PASSWORD_${index}: "${value}"`),
@@ -147,6 +152,7 @@ export async function joinOnLoopback({ scratch, nats, node, programs, render }) 
     return 'leaf joined, 6 logins as they should be, registry and node-agent up and the hub reached';
   } finally {
     await Promise.all(children.map(stop));
+    process.off('exit', kill);
   }
 }
 

@@ -64,6 +64,12 @@ function document(options) {
   return `# Options\n\nWritten by \`node scripts/nix-check.mjs --update\` from nix/modules.\n\n${entries.join('\n')}`;
 }
 
+function sampleFile(context, samples) {
+  const path = join(context.scratch, 'samples.json');
+  writeFileSync(path, JSON.stringify(samples));
+  return path;
+}
+
 export async function checkSchema(context, { evaluate, Skipped }) {
   if (!existsSync(join(ROOT, 'packages/contracts/dist/index.js'))) throw new Skipped('packages are not built; npm run build');
   const node = join(ROOT, `node_modules/node-linux-${process.arch}/bin/node`);
@@ -76,6 +82,15 @@ export async function checkSchema(context, { evaluate, Skipped }) {
   const wrong = [];
   if (readFileSync(PERMISSIONS, 'utf8') !== permissions)
     wrong.push('nix/modules/nats/permissions.json differs from what contracts derives; node scripts/nix-check.mjs --update');
+  const verdicts = await evaluate(
+    context,
+    `(let types = import ${join(ROOT, 'nix/modules/types.nix')} { inherit (o) lib; };
+      in map (sample: types.\${sample.type}.check sample.value) (builtins.fromJSON (builtins.readFile ${sampleFile(context, said.samples)})))`,
+  );
+  for (const [index, { type, value, good }] of said.samples.entries()) {
+    if (verdicts[index] !== good)
+      wrong.push(`${type} ${JSON.stringify(value)}: contracts ${good ? 'take' : 'refuse'} it, the Nix type does not`);
+  }
   const options = await optionsOf(context, evaluate);
   for (const [owner, keys] of Object.entries({ nodeAgent: said.nodeAgent, registry: said.registry })) {
     const prefix = `cim.${owner}.settings.`;
@@ -88,5 +103,5 @@ export async function checkSchema(context, { evaluate, Skipped }) {
       if (!covers(keys, key)) wrong.push(`${prefix}${key}: an option, and the daemon refuses the key`);
   }
   if (wrong.length > 0) throw new Error(wrong.join('\n'));
-  return `${said.nodeAgent.length} and ${said.registry.length} keys`;
+  return `${said.nodeAgent.length} and ${said.registry.length} keys, ${said.samples.length} values`;
 }

@@ -131,6 +131,7 @@ in
       leafnode.port = mkDefault 7422;
       settings.jetstream.domain = cfg.settings.nats.domain;
       authorization.internalUsers = lib.mkIf guarded (
+        # "registry" is how every registry names its inboxes, whatever its login.
         { cim-registry.permissions = import ./nats/permissions.nix { party = "registry"; id = "registry"; }; }
         // lib.mapAttrs (id: leaf: {
           inherit (leaf) passwordFile;
@@ -185,7 +186,10 @@ in
       };
     };
 
-    assertions = [
+    assertions = lib.mapAttrsToList (id: _: {
+      assertion = cim.instanceId.check id && id != "hub";
+      message = "cim.registry.instances.\"${id}\": expected an instance id: 1 to 63 of a-z, 0-9 and \"-\", not at the ends, and not \"hub\"; use the leaf's cim.instance.id.";
+    }) cfg.instances ++ [
       {
         assertion = !config.cim.nodeAgent.enable;
         message = "cim.registry.enable: the hub and a leaf are two nats-servers with two JetStream domains; run the node-agent on another machine or set cim.nodeAgent.enable = false.";

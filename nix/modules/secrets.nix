@@ -19,7 +19,7 @@ in
       example = "/var/lib/cim-secrets";
     };
     generate = mkOption {
-      type = types.listOf (types.strMatching "[A-Za-z0-9._-]{1,100}");
+      type = types.listOf (types.strMatching "[A-Za-z0-9._@=,-]{1,220}");
       default = [ ];
       example = [ "nats-node-agent" ];
       description = "Names of the passwords to make when they are missing. To rotate one, delete its file and restart what uses it.";

@@ -1,5 +1,5 @@
-# Types of CIM's own words. Each mirrors a parser of packages/contracts (ids.ts, quantity.ts), so that what evaluates here is also
-# what the daemons accept; nix-check runs both on the same values.
+# Types of CIM's own words. Each follows a parser of packages/contracts (ids.ts, quantity.ts): what those accept is accepted here, and slips
+# are refused while the machine is evaluated; nix-check tries both on the same values. `cim-node-agent --check` has the last word.
 { lib }:
 
 let

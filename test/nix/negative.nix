@@ -92,6 +92,10 @@ in
     modules = [ leaf { cim.registry.enable = true; } ];
     assertion = "cim.registry.enable: the hub and a leaf are two nats-servers with two JetStream domains; run the node-agent on another machine or set cim.nodeAgent.enable = false.";
   };
+  hub-names-a-leaf-wrongly = {
+    modules = [ { cim.instance.id = "cim-hub"; cim.registry = { enable = true; instances."*".passwordFile = "/run/p"; }; } ];
+    assertion = "cim.registry.instances.\"*\": expected an instance id: 1 to 63 of a-z, 0-9 and \"-\", not at the ends, and not \"hub\"; use the leaf's cim.instance.id.";
+  };
   half-a-client-certificate = {
     modules = [ leaf { cim.nodeAgent.tls.certFile = "/etc/nats/certs/agent.pem"; } ];
     assertion = "cim.nodeAgent.tls: certFile and keyFile belong together; set both or neither.";

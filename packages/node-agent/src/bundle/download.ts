@@ -40,6 +40,8 @@ export interface DownloadDeps {
 const READ = 256 * 1024;
 /** Bytes written at a time: large enough that a write costs little beside what it carries. */
 const PIECE = 2 ** 20;
+/** Bytes after which the disk is asked to sync what it has. */
+const SYNC_EVERY = 8 * 2 ** 20;
 
 /** @param file partial file, whose directory is the download's own. @throws Fault of the fetch, `digest-mismatch`, `storage-full` */
 export async function download(
@@ -126,22 +128,31 @@ async function fill(
   }
 }
 
-/** Collects chunks and writes a piece at a time, one piece behind: the disk and the link work side by side. */
+/**
+ * Collects chunks and writes a piece at a time, one piece behind, and has the disk sync along the way: the disk and the link work side by
+ * side, and little is left to sync at the end.
+ */
 function behindWriter(handle: FileHandle, from: number) {
   let held: Uint8Array[] = [];
   let heldBytes = 0;
   let at = from;
+  let unsynced = 0;
   let writing: Promise<void> = Promise.resolve();
+  let syncing: Promise<void> = Promise.resolve();
   const flush = async () => {
     await writing;
-    const piece = Buffer.concat(held, heldBytes);
-    const begin = at;
-    at += heldBytes;
+    const [pieces, begin, bytes] = [held, at, heldBytes];
+    at += bytes;
     held = [];
     heldBytes = 0;
-    writing = writeAll(handle, piece, begin);
+    writing = writeAll(handle, pieces, begin);
     // A failure is thrown at the next write or at the end, never as an unhandled rejection.
     writing.catch(() => {});
+    unsynced += bytes;
+    if (unsynced < SYNC_EVERY) return;
+    unsynced = 0;
+    syncing = Promise.all([writing, syncing]).then(() => handle.datasync());
+    syncing.catch(() => {});
   };
   return {
     async write(chunk: Uint8Array): Promise<void> {
@@ -151,17 +162,28 @@ function behindWriter(handle: FileHandle, from: number) {
     },
     /** All that was handed over is in the file, or it throws why not. */
     async end(): Promise<void> {
-      await flush();
-      await writing;
+      if (heldBytes > 0) await flush();
+      await Promise.all([writing, syncing]);
     },
   };
 }
 
-async function writeAll(handle: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at + done);
-    done += bytesWritten;
+async function writeAll(handle: FileHandle, pieces: readonly Uint8Array[], begin: number): Promise<void> {
+  let left = pieces;
+  for (let at = begin; left.length > 0; ) {
+    const { bytesWritten } = await handle.writev(left, at);
+    at += bytesWritten;
+    left = after(left, bytesWritten);
   }
+}
+
+/** What is left of the pieces when so many bytes of them are written. */
+function after(pieces: readonly Uint8Array[], written: number): readonly Uint8Array[] {
+  let skip = written;
+  let from = 0;
+  while (from < pieces.length && skip >= pieces[from]!.length) skip -= pieces[from++]!.length;
+  const [first, ...rest] = pieces.slice(from);
+  return first === undefined ? [] : [first.subarray(skip), ...rest];
 }
 
 /** Hash of the first `length` bytes, ready for more. */

@@ -214,12 +214,12 @@ describe('a disk that lies or is full', () => {
     let room = Number.POSITIVE_INFINITY;
     const openFile: OpenFile = async (path, flags) => {
       const handle = await open(path, flags);
-      const write = handle.write.bind(handle) as (...args: unknown[]) => Promise<{ bytesWritten: number; buffer: Uint8Array }>;
-      handle.write = (async (...args: unknown[]) => {
-        if ((args[2] as number) > room)
-          throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
-        room -= args[2] as number;
-        return write(...args);
+      const writev = handle.writev.bind(handle);
+      handle.writev = (async (pieces: readonly Uint8Array[], position: number) => {
+        const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+        if (bytes > room) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+        room -= bytes;
+        return writev(pieces, position);
       }) as never;
       return handle;
     };
