@@ -240,6 +240,8 @@ test('a cell is killed: its workloads restart, the node-agent stays, the event s
   for (const cell of childrenOf(pid)) process.kill(cell, 'SIGKILL');
   expect(await until(async () => (await workload(A, 'steady')).restarts > before)).toBe(true);
   expect(await until(async () => (await say(local, 'steady').catch(() => undefined))?.word === '1.0.0')).toBe(true);
+  const metrics = await (await fetch(`${agent.url}/metrics`)).text();
+  expect(metrics).toMatch(/cim_workload_restarts_total\{kind="agent",workload="steady"\} [1-9]/);
   expect(agent.pid).toBe(pid);
   expect(
     await until(async () => (await alchemist.events({ instance: A, patterns: ['agent.steady.restarted'] })).length > 0),

@@ -31,7 +31,6 @@ export function createChecks(deps: ChecksDeps): (request: CheckRequest) => Promi
       {
         status: deps.status,
         hub: deps.hub,
-        leafConnected: () => leaf.current() !== undefined,
         leafRtt: async () => (await leaf.ready(2_000)).rtt(),
         heartbeatAgeSeconds: deps.heartbeatAge,
         manifest: deps.manifest,

@@ -18,7 +18,6 @@ import {
 export interface CheckView {
   readonly status: () => NodeStatus;
   readonly hub: () => { readonly reachable: boolean; readonly detail: string };
-  readonly leafConnected: () => boolean;
   /** Round trip to the leaf in ms. @throws when it does not answer */
   readonly leafRtt: () => Promise<number>;
   readonly heartbeatAgeSeconds: () => number | undefined;

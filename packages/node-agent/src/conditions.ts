@@ -8,7 +8,6 @@ export interface Conditions {
   /** Sets or renews a condition. `since` stays that of the first time while code and subject are the same. */
   set(code: string, severity: Condition['severity'], title: string, detail: string, subject?: string): void;
   clear(code: string, subject?: string): void;
-  has(code: string): boolean;
   list(): readonly Condition[];
 }
 
@@ -24,7 +23,6 @@ export function createConditions(clock: Clock): Conditions {
     clear(code, subject) {
       all.delete(key(code, subject));
     },
-    has: (code) => [...all.keys()].some((id) => id.startsWith(`${code}\0`)),
     list: () => [...all.values()],
   };
 }

@@ -2,6 +2,7 @@
  * All that the node-agent counts, in one place: names, units and help. prom-client keeps it; `/metrics` shows it.
  * Names: `cim_` prefix, base units, bounded labels (never a call, message or run id).
  */
+import type { WorkloadStatus } from '@cim/contracts';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 export interface Metrics {
@@ -10,20 +11,12 @@ export interface Metrics {
   /** A metric of a workload's own; names beyond the bound are dropped and counted. */
   ofWorkload(kind: 'counter' | 'gauge' | 'histogram', workload: string, name: string, value: number): void;
   event(type: string): void;
-  restart(workload: string, reason: string): void;
   reconcile(seconds: number): void;
 }
 
 /** What is read when somebody scrapes. */
 export interface Observed {
-  readonly workloads: () => readonly {
-    readonly kind: string;
-    readonly name: string;
-    readonly state: string;
-    readonly ready: number;
-    readonly desired: number;
-    readonly inFlight: number;
-  }[];
+  readonly workloads: () => readonly WorkloadStatus[];
   readonly cells: () => readonly {
     readonly rssBytes: number;
     readonly cpuMs: number;
@@ -65,11 +58,15 @@ export function createMetrics(observed: Observed): Metrics {
     labelNames: ['type'],
     registers,
   });
-  const restarts = new Counter({
+  new Counter({
     name: 'cim_workload_restarts_total',
-    help: 'Restarts of replicas, by reason.',
-    labelNames: ['workload', 'reason'],
+    help: 'Restarts of replicas since the workload came to this node-agent.',
+    labelNames: ['kind', 'workload'],
     registers,
+    collect() {
+      this.reset();
+      for (const { kind, name, restarts } of observed.workloads()) this.inc({ kind, workload: name }, restarts);
+    },
   });
   const reconciles = new Histogram({
     name: 'cim_node_reconcile_duration_seconds',
@@ -142,7 +139,10 @@ export function createMetrics(observed: Observed): Metrics {
     'cim_workload_replicas',
     'Replicas, desired and ready.',
     (g) => {
-      for (const { name, desired, ready } of observed.workloads()) {
+      for (const {
+        name,
+        replicas: { desired, ready },
+      } of observed.workloads()) {
         g.set({ workload: name, what: 'desired' }, desired);
         g.set({ workload: name, what: 'ready' }, ready);
       }
@@ -153,7 +153,7 @@ export function createMetrics(observed: Observed): Metrics {
     'cim_workload_in_flight',
     'Calls in flight.',
     (g) => {
-      for (const { name, inFlight } of observed.workloads()) g.set({ workload: name }, inFlight);
+      for (const { name, calls } of observed.workloads()) g.set({ workload: name }, calls.inFlight);
     },
     ['workload'],
   );
@@ -199,7 +199,6 @@ export function createMetrics(observed: Observed): Metrics {
       else measured.observe({ workload, name }, value);
     },
     event: (type) => events.inc({ type }),
-    restart: (workload, reason) => restarts.inc({ workload, reason }),
     reconcile: (took) => reconciles.observe(took),
   };
 }

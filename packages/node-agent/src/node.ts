@@ -41,7 +41,7 @@ import { createBundleFetch } from './hub/bundle-fetch.ts';
 import { createCallServer } from './hub/calls.ts';
 import { serveCommands } from './hub/commands.ts';
 import { createDesiredSource } from './hub/desired-source.ts';
-import { createHostDoors } from './hub/doors.ts';
+import { hostDoors } from './hub/doors.ts';
 import { createEvents } from './hub/events.ts';
 import { createForwarder } from './hub/forwarder.ts';
 import { createHostPorts } from './hub/guest-ports.ts';
@@ -151,10 +151,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     observe: ({ by, ms, code }) => metrics.call(by?.kind ?? 'none', by?.name ?? 'none', code ?? 'ok', ms / 1000),
   });
   const metrics = createMetrics({
-    workloads: () =>
-      supervisor
-        .status()
-        .map(({ kind, name, state, replicas, calls }) => ({ kind, name, state, ...replicas, inFlight: calls.inFlight })),
+    workloads: () => supervisor.status(),
     cells: () => sandbox.cells(),
     hubReachable: () => source.hub().reachable,
     leafConnected: () => leaf.current() !== undefined,
@@ -175,7 +172,6 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     callHere: async (request) => (await router.call(request)).text,
     secret: secretReader(config.secretsDirectory),
   });
-  const doors = createHostDoors(leaf, ports);
   const capacity = {
     memoryBytes: config.sandbox.memory === undefined ? Math.floor(facts.memoryBytes * 0.8) : bytesOf(config.sandbox.memory),
     milliCpu: config.sandbox.cpu === undefined ? facts.cores * 1000 : milliCpuOf(config.sandbox.cpu),
@@ -190,7 +186,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     clock,
     random,
     log: log.child({ part: 'supervisor' }),
-    hostDoor: (id, bundle, limits) => doors.open(id, bundle, limits),
+    hostDoor: hostDoors(leaf, ports),
     host: { capabilities: config.instance.capabilities, gpu: facts.gpus.length > 0 },
     capacity: () => capacity,
     timing: { drainMs, probeMs: msOf(config.timing.probe), startTimeoutMs: msOf(config.sandbox.startTimeout) },
@@ -205,6 +201,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     capacity: () => capacity,
     clock,
     log: log.child({ part: 'reconciler' }),
+    observe: (ms) => metrics.reconcile(ms / 1000),
   });
 
   const fromHub = takeFromHub({
@@ -243,7 +240,6 @@ export async function startNode({ config, clock, random, log, environment, nodeV
       const { text, by } = await router.call(request);
       return { output: text, servedBy: `${by.kind}/${by.name}@${by.version}` };
     },
-    finished: () => {},
   });
   const subscriber = createSubscriber({ leaf, log, list: () => supervisor.subscriptions() });
   const status = statusReader({
@@ -299,7 +295,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
       leaf,
       heartbeatAge: () => heartbeat.ageSeconds(),
       config,
-      manifest: (name) => doors.manifest(name),
+      manifest: (name) => supervisor.manifest(name),
       offers: () => router.offers(),
     }),
     drain: (drain) => {

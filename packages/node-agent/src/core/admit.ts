@@ -9,6 +9,7 @@
  */
 import { Fault, type FieldIssue, type Manifest, renderBytes, renderCpu } from '@cim/contracts';
 import type { Demand } from './limits.ts';
+import { reserved } from './reserved.ts';
 
 /** What workloads may ask for in all: bytes, thousandths of a core, living replicas. */
 export interface Capacity {
@@ -117,13 +118,4 @@ function reservedSubjects({ grants, subscribe }: Manifest): FieldIssue[] {
   check('grants.subscribe', grants.subscribe, true);
   check('subscribe', subscribe, true);
   return issues;
-}
-
-function reserved(pattern: string, listens: boolean): string | undefined {
-  const root = pattern.split('.', 1)[0]!;
-  if (root === '>' || root === '*') return 'reaches subjects of CIM and of the server; begin with a name of your own';
-  if (root.startsWith('$') || root.startsWith('_INBOX')) return "belongs to the server; no workload's";
-  if (root === 'cim' && !(listens && pattern.startsWith('cim.v1.evt.')))
-    return 'belongs to CIM; use ctx.call and ctx.emit instead';
-  return undefined;
 }

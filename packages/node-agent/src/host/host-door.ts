@@ -21,9 +21,9 @@ import {
   subjectWithin,
 } from '@cim/contracts';
 import { z } from 'zod';
+import { reserved } from '../core/reserved.ts';
 import type { HostDoor, HostOperation, ReplicaId } from '../sandbox/sandbox.ts';
 import { createRate } from './rate.ts';
-import { guestMayPublish } from './reserved.ts';
 
 /** A workload's own memory. Values go in as JSON text; a lost race is `undefined`. */
 export interface WorkloadKv {
@@ -165,7 +165,8 @@ export function createHostDoor({ id, manifest, ports, kv, asset }: HostDoorOptio
         throw new Fault('grant-refused', `ctx.publish: ${subject} is not within grants.publish [${grants.publish.join(', ')}]`);
       }
       // CIM's own subjects and the server's are never a guest's to speak on, whatever the manifest says.
-      if (!guestMayPublish(subject)) throw new Fault('grant-refused', `ctx.publish: ${subject} is reserved`);
+      const why = reserved(subject, false);
+      if (why !== undefined) throw new Fault('grant-refused', `ctx.publish: ${subject} ${why}`);
       await ports.publish(subject, text(data));
       return null;
     },

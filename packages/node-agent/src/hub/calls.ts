@@ -48,10 +48,9 @@ export interface CallServerDeps {
   readonly instance: string;
   readonly route: Route;
   readonly monotonic: () => number;
-  readonly finished: (capability: string, ms: number, fault: Fault | undefined) => void;
 }
 
-export function createCallServer({ leaf, instance, route, monotonic, finished }: CallServerDeps): CallServer {
+export function createCallServer({ leaf, instance, route, monotonic }: CallServerDeps): CallServer {
   const counts = new Map<string, EndpointCount>();
   let offered: readonly string[] = [];
   let held: { readonly connection: NatsConnection; readonly subscriptions: Map<string, Subscription[]> } | undefined;
@@ -60,7 +59,6 @@ export function createCallServer({ leaf, instance, route, monotonic, finished }:
     const begun = monotonic();
     const count = counts.get(capability)!;
     count.requests++;
-    let fault: Fault | undefined;
     try {
       const request = readCall(message, capability);
       const { output, servedBy } = await route(request);
@@ -71,14 +69,12 @@ export function createCallServer({ leaf, instance, route, monotonic, finished }:
         message.respond(output, { headers: reply });
       } else message.respond(output);
     } catch (error) {
-      fault = Fault.of(error, `the call to ${capability} failed`);
+      const fault = Fault.of(error, `the call to ${capability} failed`);
       count.errors++;
       count.lastError = `${fault.code}: ${fault.detail}`.slice(0, 300);
       respondFault(message, fault);
     }
-    const ms = monotonic() - begun;
-    count.timeMs += ms;
-    finished(capability, ms, fault);
+    count.timeMs += monotonic() - begun;
   };
 
   const subscribe = (connection: NatsConnection, capability: string): Subscription[] => {

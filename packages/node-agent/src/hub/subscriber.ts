@@ -1,10 +1,9 @@
 /**
  * Subscriptions the running workloads declared: one NATS subscription per workload and pattern, in a queue group of the workload, so
- * that its replicas on several instances share the messages.
+ * that its replicas on several instances share the messages. Which patterns a guest may have was judged at admission.
  */
 import type { Logger } from '@cim/contracts';
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
-import { guestMaySubscribe } from '../host/reserved.ts';
 import type { Leaf } from './leaf.ts';
 
 export interface Subscribed {
@@ -29,11 +28,7 @@ export function createSubscriber({ leaf, log, list }: SubscriberDeps): { sync():
     if (!connection) return;
     if (held?.connection !== connection) held = { connection, active: new Map() };
     const { active } = held;
-    const wanted = new Map(
-      list()
-        .filter(({ pattern }) => guestMaySubscribe(pattern))
-        .map((one) => [one.id, one]),
-    );
+    const wanted = new Map(list().map((one) => [one.id, one]));
     for (const [id, { kind, name, pattern }] of wanted) {
       if (active.has(id)) continue;
       const subscription = connection.subscribe(pattern, {

@@ -20,6 +20,8 @@ export interface Reconciled {
 }
 
 export interface ReconcilerOptions {
+  /** Told how long each pass took, ms. */
+  readonly observe?: (ms: number) => void;
   readonly desired: () => readonly Held[];
   readonly supervisor: Reconciled;
   readonly capacity: () => Capacity;
@@ -69,6 +71,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       next = clock.monotonic() + AGAIN_MS;
     }
     const ended = clock.monotonic();
+    options.observe?.(ended - begun);
     notBefore = ended + (ended - begun);
     // The state may have become `stopped` in the meantime.
     if ((state as State) !== passing) return;

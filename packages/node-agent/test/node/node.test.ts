@@ -88,6 +88,8 @@ test('a desired document becomes an agent that answers, and health says so', asy
   const metrics = await (await fetch(`${node!.url}/metrics`)).text();
   expect(metrics).toMatch(/cim_calls_total\{kind="agent",workload="echo",outcome="ok"\} 1/);
   expect(metrics).toMatch(/cim_hub_reachable 1/);
+  expect(metrics).toMatch(/cim_node_reconcile_duration_seconds_count [1-9]/);
+  expect(metrics).toMatch(/cim_workload_restarts_total\{kind="agent",workload="echo"\} 0/);
 });
 
 test('none of 1,000 calls fails while the version changes', async () => {
