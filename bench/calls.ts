@@ -2,36 +2,10 @@
  * Calls through the sandbox over the bare echo on the same leaf, from one request client, interleaved: throughput at 1, 64 and 256 in
  * flight, latency at 1. Limits are on. The client is the ceiling well before the responder at 64 and more, for both alike.
  */
-import type { NatsConnection } from '@nats-io/transport-node';
+import { latencies, throughput } from './load.ts';
+import { cpuUs, sum } from './procfs.ts';
 import { atMostRow, median, percentile, type Row, ratioRow } from './row.ts';
 import { bundleOf, echoEntry, type World } from './world.ts';
-
-/** 192 bytes of JSON: an ordinary small request. */
-const PAYLOAD = JSON.stringify({ id: 'c0ffee', kind: 'order', text: 'x'.repeat(143) });
-
-async function throughput(connection: NatsConnection, subject: string, inFlight: number, ms: number): Promise<number> {
-  const end = performance.now() + ms;
-  let answered = 0;
-  const line = async () => {
-    while (performance.now() < end) {
-      await connection.request(subject, PAYLOAD, { timeout: 10_000 });
-      answered++;
-    }
-  };
-  const begun = performance.now();
-  await Promise.all(Array.from({ length: inFlight }, line));
-  return (answered / (performance.now() - begun)) * 1000;
-}
-
-async function latencies(connection: NatsConnection, subject: string, count: number): Promise<number[]> {
-  const took: number[] = [];
-  for (let i = 0; i < count; i++) {
-    const begun = performance.now();
-    await connection.request(subject, PAYLOAD, { timeout: 10_000 });
-    took.push((performance.now() - begun) * 1000);
-  }
-  return took;
-}
 
 export async function callRows(world: World, rounds: number): Promise<Row[]> {
   await world.alchemist.deploy({
@@ -41,6 +15,8 @@ export async function callRows(world: World, rounds: number): Promise<Row[]> {
   const bare = await world.echo('bench.bare');
   const subjects = { floor: 'bench.bare', product: 'cim.v1.call.bench.echo' } as const;
   const rates: Record<string, { floor: number[]; product: number[] }> = {};
+  /** Microseconds of cpu of a call: steadier than any time where the machine is busy. */
+  const cpu: { floor: number[]; product: number[] } = { floor: [], product: [] };
   const p50: { floor: number[]; product: number[] } = { floor: [], product: [] };
   const p99: { floor: number[]; product: number[] } = { floor: [], product: [] };
   try {
@@ -55,7 +31,13 @@ export async function callRows(world: World, rounds: number): Promise<Row[]> {
       for (const inFlight of [1, 64, 256]) {
         rates[inFlight] ??= { floor: [], product: [] };
         const at = rates[inFlight];
-        for (const who of order) at[who].push(await throughput(world.leaf, subjects[who], inFlight, 1_000));
+        for (const who of order) {
+          const pids = who === 'floor' ? [bare.pid] : world.nodePids();
+          const before = sum(pids.map(cpuUs));
+          const { perSecond, answered } = await throughput(world.leaf, subjects[who], inFlight, 1_000);
+          at[who].push(perSecond);
+          if (inFlight === 64) cpu[who].push((sum(pids.map(cpuUs)) - before) / answered);
+        }
       }
     }
   } finally {
@@ -68,6 +50,13 @@ export async function callRows(world: World, rounds: number): Promise<Row[]> {
     if (inFlight === '1') rows.push({ name, unit: 'calls/s', value, floor: base, ratio: value / base });
     else rows.push(ratioRow(name, 'calls/s', value, base, 0.75, inFlight === '64' ? 0.9 : 0.95));
   }
+  rows.push({
+    name: 'cpu of a call, 64 in flight (daemon and cell)',
+    unit: 'us',
+    value: median(cpu.product),
+    floor: median(cpu.floor),
+    ratio: median(cpu.product) / median(cpu.floor),
+  });
   const added = median(p50.product) - median(p50.floor);
   rows.push({
     name: 'call latency p50, 1 in flight',

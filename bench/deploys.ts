@@ -6,7 +6,8 @@ import { desiredKey, topology } from '@cim/contracts';
 import { jetstream } from '@nats-io/jetstream';
 import { Kvm, KvWatchInclude } from '@nats-io/kv';
 import { atMostRow, median, percentile, type Row } from './row.ts';
-import { bundleOf, echoEntry, type World } from './world.ts';
+import { pause } from './waiting.ts';
+import { bundleOf, echoEntry, type World, world } from './world.ts';
 
 /** Milliseconds from the acknowledged write of a desired change to the node's event that it acts on it. */
 export async function desiredRows(world: World, count: number): Promise<Row[]> {
@@ -76,7 +77,7 @@ async function settled(world: World, name: string, generation: number): Promise<
     const status = await world.alchemist.nodeStatus(world.instance);
     const found = status.workloads.find((one) => one.name === name);
     if (found?.generation === generation && found.converged) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await pause(5);
   }
 }
 
@@ -96,27 +97,52 @@ export async function coldStartRows(world: World, count: number): Promise<Row[]>
     const capability = `bench.start-${isolation}`;
     const bundle = await bundleOf(name, echoEntry(capability), [capability]);
     await world.alchemist.deploy({ bundle, instance: world.instance, isolation });
-    const key = desiredKey({ instance: world.instance, kind: 'agent', name });
-    const took: number[] = [];
-    for (let i = 0; i < count; i++) {
-      await world.alchemist.deploy({ name, instance: world.instance, isolation, replicas: 0 });
-      const write = await world.amend(key, { replicas: 1 });
-      // A spare cell is refilled in the background: give it the time it has in life.
-      await new Promise((resolve) => setTimeout(resolve, 400));
-      const begun = performance.now();
-      await write();
-      for (;;) {
-        try {
-          await world.leaf.request(`cim.v1.call.${capability}`, '1', { timeout: 2_000 });
-          break;
-        } catch {
-          // No responders yet. A pause, or the asking would take the core the node starts on.
-          await new Promise((resolve) => setTimeout(resolve, 1));
-        }
-      }
-      took.push(performance.now() - begun);
-    }
+    const took = await starts(world, name, capability, isolation, count);
     rows.push(atMostRow(`deploy to first answer, ${isolation} (${what}), p50`, 'ms', median(took), gate, goal));
   }
   return rows;
+}
+
+/** The same with no spare cell: a process has to be started first. On a node of its own. */
+export async function nothingWarmRow(count: number): Promise<Row> {
+  const here = await world({ spareCells: 0 });
+  try {
+    const bundle = await bundleOf('bench-cold', echoEntry('bench.cold'), ['bench.cold']);
+    await here.alchemist.deploy({ bundle, instance: here.instance, isolation: 'dedicated' });
+    const took = await starts(here, 'bench-cold', 'bench.cold', 'dedicated', count);
+    return atMostRow('deploy to first answer, nothing warm, p50', 'ms', median(took), 200, 110);
+  } finally {
+    await here.close();
+  }
+}
+
+/** Milliseconds from the write of a desired change to the first answer, each from none to one replica. */
+async function starts(
+  world: World,
+  name: string,
+  capability: string,
+  isolation: 'shared' | 'dedicated',
+  count: number,
+): Promise<number[]> {
+  const key = desiredKey({ instance: world.instance, kind: 'agent', name });
+  const took: number[] = [];
+  for (let i = 0; i < count; i++) {
+    await world.alchemist.deploy({ name, instance: world.instance, isolation, replicas: 0 });
+    const write = await world.amend(key, { replicas: 1 });
+    // A spare cell is refilled in the background: give it the time it has in life.
+    await pause(400);
+    const begun = performance.now();
+    await write();
+    for (;;) {
+      try {
+        await world.leaf.request(`cim.v1.call.${capability}`, '1', { timeout: 2_000 });
+        break;
+      } catch {
+        // No responders yet. A pause, or the asking would take the core the node starts on.
+        await pause(1);
+      }
+    }
+    took.push(performance.now() - begun);
+  }
+  return took;
 }

@@ -1,14 +1,19 @@
 /**
  * `npm run bench`: figures over a floor of the same run. `--json` prints one row per line, `--quick` takes fewer rounds, `--only NAME`
- * runs one part (calls, desired, start, bundles). Exit code 0 also when a bar is missed: a figure is a finding, not a failure;
+ * runs one part (calls, desired, start, bundles, trust, neighbours, asleep, peers, crowd). Exit code 0 also when a bar is missed: a figure is a finding, not a failure;
  * `--gate` makes a missed bar exit 1.
  */
 import os from 'node:os';
 import { parseArgs } from 'node:util';
+import { asleepRows } from './asleep.ts';
 import { bundleRows } from './bundles.ts';
 import { callRows } from './calls.ts';
-import { coldStartRows, desiredRows } from './deploys.ts';
+import { crowdRows } from './crowd.ts';
+import { coldStartRows, desiredRows, nothingWarmRow } from './deploys.ts';
+import { neighbourRows } from './neighbours.ts';
+import { peerRows } from './peers.ts';
 import type { Row } from './row.ts';
+import { trustRows } from './trust.ts';
 import { type World, world } from './world.ts';
 
 const { values } = parseArgs({
@@ -23,8 +28,15 @@ const quick = values.quick ?? false;
 const parts: Record<string, (here: World) => Promise<Row[]>> = {
   calls: (here) => callRows(here, quick ? 2 : 5),
   desired: (here) => desiredRows(here, quick ? 15 : 60),
-  start: (here) => coldStartRows(here, quick ? 4 : 12),
+  start: async (here) => [...(await coldStartRows(here, quick ? 4 : 12)), await nothingWarmRow(quick ? 2 : 6)],
   bundles: (here) => bundleRows(here, quick ? 1 : 3),
+  trust: (here) => trustRows(here, quick ? 5 : 15),
+  neighbours: (here) => neighbourRows(here, quick ? 5 : 15),
+  // Needs a node of its own, with another configuration.
+  asleep: () => asleepRows(quick ? 3 : 8),
+  peers: (here) => peerRows(here, quick ? 2 : 5, quick ? 500 : 1_000),
+  // Last: what it leaves is a thousand agents.
+  crowd: (here) => crowdRows(here, quick ? 150 : 1_000),
 };
 const chosen = values.only ?? Object.keys(parts);
 for (const name of chosen) {

@@ -21,6 +21,7 @@ import { agentUser, type Fleet, leafAdminUser, startFleet } from '@cim/fleet';
 import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { descendants } from './procfs.ts';
 
 export interface World {
   readonly fleet: Fleet;
@@ -32,16 +33,23 @@ export interface World {
   readonly leaf: NatsConnection;
   /** The node-agent's user at the leaf: what reaches the hub's JetStream does so under the node's permissions. */
   readonly asNode: NatsConnection;
+  /** How an administrator reaches the leaf. */
+  readonly admin: { readonly url: string; readonly user: string; readonly password: string };
+  /** The node-agent and its cells, as of now. */
+  nodePids(): readonly number[];
+  /** The node-agent's own metrics, as text. */
+  metrics(): Promise<string>;
   /** Starts the bare echo on a subject of the leaf. */
-  echo(subject: string): Promise<{ stop(): void }>;
+  echo(subject: string): Promise<{ readonly pid: number; stop(): void }>;
   /** Writes a desired document at the hub, signed, as the registry would; resolves when the hub has it. */
   amend(key: string, change: Record<string, unknown>): Promise<() => Promise<number>>;
   close(): Promise<void>;
 }
 
-export async function world(): Promise<World> {
+/** @param sandbox laid over the sandbox section of the node-agent's configuration */
+export async function world(sandbox: Record<string, unknown> = {}): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'cim-bench-'));
-  const fleet = await startFleet({ directory, instances: ['cim-a'] });
+  const fleet = await startFleet({ directory, instances: ['cim-a'], agentConfig: () => ({ sandbox }) });
   const member = fleet.members[0]!;
   const open = (url: string, user: string, more = {}) =>
     connect({ servers: url, user, pass: fleet.secrets.password(user), ...more });
@@ -61,6 +69,15 @@ export async function world(): Promise<World> {
     hub,
     leaf,
     asNode,
+    admin: { url: member.leaf.url, user: admin, password: fleet.secrets.password(admin) },
+    nodePids() {
+      const agent = fleet.pids()[`agent-${member.instance}`]!;
+      return [agent, ...descendants(agent)];
+    },
+    async metrics() {
+      const { http } = await alchemist.nodeStatus(member.instance);
+      return (await fetch(`${http}/metrics`)).text();
+    },
     async echo(subject) {
       const child = spawn(
         process.execPath,
@@ -74,7 +91,7 @@ export async function world(): Promise<World> {
         { stdio: ['ignore', 'pipe', 'inherit'] },
       );
       await once(child.stdout, 'data');
-      return { stop: () => void child.kill('SIGTERM') };
+      return { pid: child.pid!, stop: () => void child.kill('SIGTERM') };
     },
     async amend(key, change) {
       const bucket = await new Kvm(jetstream(hub)).open(topology.desired.name);

@@ -8,7 +8,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { evaluate, evaluated, nix, Skipped } from './nix-evaluate.mjs';
 import { BLOCKS, cutGuide, EXAMPLES, golden, machines, writeBlocks } from './nix-guide.mjs';
 import { checkOptions, checkSchema } from './nix-options.mjs';
-import { builds, joinLeaf, npmHash, secretScripts } from './nix-programs.mjs';
+import { alertRules, builds, joinLeaf, npmHash, secretScripts } from './nix-programs.mjs';
 import { checkUnits } from './nix-units.mjs';
 import { ROOT } from './place/root.mjs';
 
@@ -27,6 +27,7 @@ export const checks = [
   { name: 'builds: nats-server -t, cim-node-agent --check', run: builds },
   { name: 'secrets are generated and written so that nats-server takes them', run: secretScripts },
   { name: 'hub and leaf join on loopback, nobody gets in without a secret', run: joinLeaf },
+  { name: 'alert rules: promtool', run: alertRules },
   { name: 'flake.nix gives what it names', run: flake },
   { name: 'npm-deps-hash goes with package-lock.json', run: npmHash },
   { name: 'systemd-analyze', run: (context) => checkUnits(context, { Skipped }) },
@@ -219,6 +220,17 @@ async function flake(context) {
   );
   if (missing.length > 0) throw new Error(`flake.nix lacks ${missing.join(', ')}`);
   if (outputs.modules.default.length > 0) throw new Error(outputs.modules.default.join('\n'));
+  const { nodes, root, version } = JSON.parse(readFileSync(join(ROOT, 'flake.lock'), 'utf8'));
+  const inputs = await evaluate(
+    context,
+    `(builtins.mapAttrs (_: input: input.url) (import ${join(ROOT, 'flake.nix')}).inputs)`,
+  );
+  for (const [name, url] of Object.entries(inputs)) {
+    const { original, locked } = nodes[nodes[root].inputs[name]] ?? {};
+    const named = original && `${original.type}:${original.owner}/${original.repo}/${original.ref}`;
+    if (version !== 7 || named !== url || !/^[0-9a-f]{40}$/.test(locked?.rev ?? '') || !locked.narHash?.startsWith('sha256-'))
+      throw new Error(`flake.lock: input ${name} of flake.nix is ${url}, locked is ${named}; nix flake lock`);
+  }
   return outputs.machines.join(', ');
 }
 

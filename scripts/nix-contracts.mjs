@@ -1,6 +1,6 @@
 /**
- * What packages/contracts says, as JSON on standard output, for nix-check to compare with: the keys of both configurations and the
- * permissions of the hub's parties. Runs on Node 24, like everything that loads our packages.
+ * What packages/contracts says, as JSON on standard output, for nix-check to compare with: where the options of both `settings` (their
+ * names come as the first argument, JSON) differ from the keys of the configurations, and the permissions of the hub's parties. Runs on Node 24, like everything that loads our packages.
  */
 import {
   Bytes,
@@ -12,7 +12,7 @@ import {
   permissionsOf,
   RegistryConfig,
 } from '@cim/contracts';
-import { z } from 'zod';
+import { keysOf, settingsDrift } from '@cim/nix-module';
 
 /** Values to try on a parser and on the Nix type of the same word. */
 const SAMPLES = {
@@ -28,18 +28,17 @@ const SAMPLES = {
 
 const PLACEHOLDER = 'instance-id';
 
-/** Paths of the leaves of a JSON schema; what is free or a list ends the path. */
-function keys(schema, path = []) {
-  const properties = Object.entries(schema.properties ?? {});
-  return properties.length === 0 ? [path.join('.')] : properties.flatMap(([name, inner]) => keys(inner, [...path, name]));
-}
-
-const keysOf = (schema) => keys(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })).sort();
+const names = JSON.parse(process.argv[2]);
+const drift = Object.entries({ nodeAgent: NodeAgentConfig, registry: RegistryConfig }).flatMap(([owner, schema]) => {
+  const prefix = `cim.${owner}.settings.`;
+  const declared = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  return settingsDrift(prefix, declared, keysOf(schema));
+});
 
 process.stdout.write(
   JSON.stringify({
-    nodeAgent: keysOf(NodeAgentConfig),
-    registry: keysOf(RegistryConfig),
+    drift,
+    keys: [keysOf(NodeAgentConfig).length, keysOf(RegistryConfig).length],
     samples: Object.entries(SAMPLES).flatMap(([type, [schema, values]]) =>
       values.map((value) => ({ type, value, good: schema.safeParse(value).success })),
     ),

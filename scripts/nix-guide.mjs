@@ -43,6 +43,7 @@ export function machines(blocks) {
     'high-performance': [join(ROOT, 'examples/high-performance.nix')],
     hub: [join(ROOT, 'examples/hub.nix')],
     leaf: [join(ROOT, 'examples/leaf.nix')],
+    watched: [join(ROOT, 'examples/hub.nix'), join(ROOT, 'examples/watched.nix')],
   };
 }
 
@@ -54,11 +55,11 @@ export function golden(machine) {
     file(`/etc/${name}`, name.endsWith('.json') ? json(JSON.parse(text)) : (text ?? '(a folder)')),
   );
   const units = Object.entries(machine.units).map(([name, text]) => file(name, text));
-  const { users, groups, firewall, tmpfiles, prometheus, grafana } = machine;
+  const { users, groups, firewall, tmpfiles, timers, prometheus, grafana } = machine;
   return [
     ...etc,
     ...units,
-    file('machine', json({ users, groups, firewall, tmpfiles, prometheus, grafana })),
+    file('machine', json({ users, groups, firewall, tmpfiles, timers, prometheus, grafana })),
     file('warnings', machine.warnings.join('\n')),
   ].join('\n');
 }

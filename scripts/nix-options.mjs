@@ -1,14 +1,15 @@
 /**
- * Checks of the options themselves: each is described, nix/options.md is what they say, and the two `settings` have the keys of the
+ * Checks of the options themselves: each is described, docs/options.md and packages/nix-module's options.json are what they say, and the two `settings` have the keys of the
  * configurations in packages/contracts, no more and no less.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { capture } from './place/child.mjs';
 import { ROOT } from './place/root.mjs';
 
 const NODE_MS = 30_000;
-const DOCUMENT = join(ROOT, 'nix/options.md');
+const DOCUMENT = join(ROOT, 'docs/options.md');
+const DATA = join(ROOT, 'packages/nix-module/src/options.json');
 const PERMISSIONS = join(ROOT, 'nix/modules/nats/permissions.json');
 /** What CIM declares; the rest of the options are nixpkgs' own. */
 const OURS =
@@ -37,10 +38,22 @@ export async function checkOptions(context, { evaluate }) {
   }
   if (wrong.length > 0) throw new Error(wrong.join('\n'));
   const text = document(options);
-  if (context.update) writeFileSync(DOCUMENT, text);
-  if (!existsSync(DOCUMENT) || readFileSync(DOCUMENT, 'utf8') !== text)
-    throw new Error('nix/options.md is out of date; node scripts/nix-check.mjs --update');
+  const data = dataOf(options);
+  for (const [file, wanted] of [
+    [DOCUMENT, text],
+    [DATA, data],
+  ]) {
+    if (context.update) writeFileSync(file, wanted);
+    if (!existsSync(file) || readFileSync(file, 'utf8') !== wanted)
+      throw new Error(`${relative(ROOT, file)} is out of date; node scripts/nix-check.mjs --update`);
+  }
   return `${options.length} options`;
+}
+
+/** For packages/nix-module: names, types, and what must be set. */
+function dataOf(options) {
+  const rows = options.map(({ name, type, hasDefault }) => JSON.stringify({ name, type, required: !hasDefault }));
+  return `[\n  ${rows.join(',\n  ')}\n]\n`;
 }
 
 function document(options) {
@@ -71,10 +84,14 @@ function sampleFile(context, samples) {
 }
 
 export async function checkSchema(context, { evaluate, Skipped }) {
-  if (!existsSync(join(ROOT, 'packages/contracts/dist/index.js'))) throw new Skipped('packages are not built; npm run build');
+  if (!existsSync(join(ROOT, 'packages/nix-module/dist/index.js'))) throw new Skipped('packages are not built; npm run build');
   const node = join(ROOT, `node_modules/node-linux-${process.arch}/bin/node`);
   const program = existsSync(node) ? node : process.execPath;
-  const { code, output } = await capture(program, [join(ROOT, 'scripts/nix-contracts.mjs')], { cwd: ROOT, timeoutMs: NODE_MS });
+  const names = JSON.stringify((await optionsOf(context, evaluate)).map(({ name }) => name));
+  const { code, output } = await capture(program, [join(ROOT, 'scripts/nix-contracts.mjs'), names], {
+    cwd: ROOT,
+    timeoutMs: NODE_MS,
+  });
   if (code !== 0) throw new Error(output.trim());
   const said = JSON.parse(output);
   const permissions = `${JSON.stringify(said.permissions, null, 2)}\n`;
@@ -91,17 +108,7 @@ export async function checkSchema(context, { evaluate, Skipped }) {
     if (verdicts[index] !== good)
       wrong.push(`${type} ${JSON.stringify(value)}: contracts ${good ? 'take' : 'refuse'} it, the Nix type does not`);
   }
-  const options = await optionsOf(context, evaluate);
-  for (const [owner, keys] of Object.entries({ nodeAgent: said.nodeAgent, registry: said.registry })) {
-    const prefix = `cim.${owner}.settings.`;
-    const declared = options.filter(({ name }) => name.startsWith(prefix)).map(({ name }) => name.slice(prefix.length));
-    // A key whose inside is free, in one of the two, covers everything below it in the other.
-    const covers = (list, key) =>
-      list.some((other) => other === key || key.startsWith(`${other}.`) || other.startsWith(`${key}.`));
-    for (const key of keys) if (!covers(declared, key)) wrong.push(`${prefix}${key}: the daemon knows it, no option does`);
-    for (const key of declared)
-      if (!covers(keys, key)) wrong.push(`${prefix}${key}: an option, and the daemon refuses the key`);
-  }
+  wrong.push(...said.drift);
   if (wrong.length > 0) throw new Error(wrong.join('\n'));
-  return `${said.nodeAgent.length} and ${said.registry.length} keys, ${said.samples.length} values`;
+  return `${said.keys.join(' and ')} keys, ${said.samples.length} values`;
 }

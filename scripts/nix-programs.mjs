@@ -2,14 +2,17 @@
  * The checks that run real programs on what was rendered: build scripts, the machine's own scripts, nats-server and the daemons' --check.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { EVALUATE_MS, evaluate, evaluated, nix, Skipped } from './nix-evaluate.mjs';
 import { hashIsFresh, narHash } from './nix-hash.mjs';
 import { joinOnLoopback } from './nix-join.mjs';
 import { findProgram, folderOf } from './nix-tools.mjs';
 import { capture } from './place/child.mjs';
+import { fetchDebianPackage } from './place/debian.mjs';
 import { findNatsServer } from './place/nats-server.mjs';
-import { ROOT } from './place/root.mjs';
+import { CACHE, ROOT } from './place/root.mjs';
+
+const PROMTOOL_MS = 30_000;
 
 /** The folders of the programs a build may call. */
 async function toolFolders() {
@@ -169,4 +172,21 @@ export async function npmHash(context) {
     if (hex.output.trim() !== ours.toString('hex'))
       throw new Error(`nix says ${hex.output.trim()}, we say ${ours.toString('hex')}`);
   }
+}
+
+/** Prometheus' own reader takes the alert rules: syntax, expressions, templates. */
+export async function alertRules() {
+  const promtool = await findPromtool();
+  const { code, output } = await capture(promtool, ['check', 'rules', join(ROOT, 'nix/observability/alerts.yml')], {
+    timeoutMs: PROMTOOL_MS,
+  });
+  if (code !== 0) throw new Error(output.trim());
+  return /(\d+ rules)/.exec(output)?.[1] ?? '';
+}
+
+/** On PATH, or Debian's under `.cim`. */
+async function findPromtool() {
+  const onPath = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'promtool'));
+  const found = [...onPath, join(CACHE, 'prometheus/usr/bin/promtool')].find((path) => existsSync(path));
+  return found ?? join(await fetchDebianPackage('prometheus'), 'usr/bin/promtool');
 }

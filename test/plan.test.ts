@@ -62,9 +62,14 @@ const BROKEN: readonly (readonly [rule: string, reason: string, tree: Tree])[] =
     { 'packages/node-agent/src/planted-4.ts': "export { x } from '../../registry/src/registry.ts';\n" },
   ],
   [
-    'alchemist-knows-contracts',
+    'alchemist-knows-contracts-and-nix-module',
     'any stranger',
     { 'packages/alchemist/src/planted-5.ts': "export const x = () => import('@cim/registry');\n" },
+  ],
+  [
+    'nix-module-knows-contracts',
+    'not under it',
+    { 'packages/nix-module/src/planted-20.ts': "export { x } from '@cim/alchemist';\n" },
   ],
   [
     'fleet-knows-contracts-and-alchemist',

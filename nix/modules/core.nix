@@ -8,6 +8,8 @@
     ./registry.nix
     ./secrets.nix
     ./gpu.nix
+    ./observability.nix
+    ./backup.nix
     ./nats
   ];
 }

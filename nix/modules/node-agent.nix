@@ -15,10 +15,24 @@ let
   nats = config.services.nats;
   json = pkgs.formats.json { };
   withoutNull = import ./without-null.nix { inherit lib; };
+  hardening = import ./hardening.nix;
 
   unit = "cim-node-agent.service";
   credentialsDirectory = "/run/credentials/${unit}";
-  guarded = nats.authorization.users != [ ];
+  # Nobody speaks on a leaf without saying who: the node-agent has a login of its own, whoever else has one.
+  guarded = nats.enable && cfg.ownLogin;
+
+  # The machine's own name is in its hosts file, on loopback.
+  onLoopback =
+    address:
+    builtins.match ".*(127[.]0[.]0[.]1|localhost|::1).*" address != null
+    || lib.hasInfix "//${config.networking.hostName}:" address;
+  # Its leaf, its health page: everything else it might reach is egress of workloads or the renewal of its credential.
+  staysHere =
+    !cfg.egress
+    && onLoopback cfg.settings.http.host
+    && cfg.settings.identity.registry == null
+    && lib.all onLoopback (if builtins.isList cfg.settings.nats.url then cfg.settings.nats.url else [ cfg.settings.nats.url ]);
 
   optional =
     type: default: example: description:
@@ -79,6 +93,24 @@ in
         sops-nix, agenix and systemd-creds fit.
       '';
     };
+    egress = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = ''
+        Whether workloads here may be granted HTTP requests to other hosts. When false, policy refuses such grants, and where the node-agent
+        itself has no business beyond loopback the kernel keeps it there.
+      '';
+    };
+    ownLogin = mkOption {
+      type = types.bool;
+      default = true;
+      example = false;
+      description = ''
+        Whether the node-agent gets a login of its own on the leaf, with a password that is made at first boot. Set it to false where the
+        leaf's users are settled elsewhere (operator mode, accounts) and say in {option}`cim.nodeAgent.settings.nats` who it is there.
+      '';
+    };
     memoryMax = optional cim.bytes null "24Gi" "Memory the node-agent and all cells may use, kept by the kernel.";
     cpuQuota = optional cim.cpu null "8" "Cores the node-agent and all cells may use, kept by the kernel.";
     tls = {
@@ -110,6 +142,7 @@ in
               description = "Address of the leaf. With TLS the default is the host's name, since certificates seldom name loopback.";
             };
             hubDomain = optional types.str "hub" "hub" "JetStream domain of the hub.";
+            insecureDev = optional types.bool null false "Connect without user or credentials; for a laptop only, and health warns of it.";
             credentialsFile = optional cim.secretFile null "/run/credentials/cim-node-agent.service/nats.creds" "Credentials file (JWT and seed).";
             user = optional types.str null "cim-node-agent" "User name, where the leaf knows users.";
             passwordFile = optional cim.secretFile null "/run/credentials/cim-node-agent.service/nats-password" "File with the password of the user.";
@@ -142,6 +175,13 @@ in
             maxQueue = optional types.ints.unsigned null 1024 "Calls that may wait for a replica.";
             startTimeout = optional cim.duration null "20s" "Longest start of a replica.";
             cgroup = optional (types.enum [ "auto" "off" ]) null "auto" ''"auto" uses the delegated cgroup, "off" always the watchdog.'';
+          }
+          // import ./settings/sandbox.nix { inherit lib optional; };
+          policy = import ./settings/policy.nix { inherit lib optional; };
+          identity = {
+            registry = optional (types.strMatching "https?://.+") null "https://hub.example.com:8484" "Address of the registry that renews the credential of this instance. Absent: nobody does.";
+            caFile = optional cim.secretFile null "/etc/ssl/certs/ca-certificates.crt" "Authority that signed the registry's certificate.";
+            credentialsFile = optional cim.secretFile null "/var/lib/cim-agent/leaf.creds" "The credential the leaf joins the hub with. Default: leaf.creds in the state directory.";
           };
           cache.maxBytes = optional cim.bytes null "8Gi" "Bundles kept on disk beyond those in use.";
           timing = {
@@ -169,9 +209,10 @@ in
     (lib.mkIf cfg.enable {
       cim.nodeAgent.settings = {
         instance = withoutNull { inherit (instance) id name location capabilities; };
-        trust = { inherit (config.cim.trust) publishers operators; };
+        trust = withoutNull { inherit (config.cim.trust) publishers operators operatorThreshold logs; };
         domains = withoutNull config.cim.domains;
         secretsDirectory = lib.mkIf (cfg.credentials != { }) (mkDefault credentialsDirectory);
+        policy.egress = lib.mkIf (!cfg.egress) (mkDefault [ ]);
         sandbox.maxWorkloads = lib.mkIf ((config.cim.domains.agent.config.maxAgents or null) != null) (
           mkDefault config.cim.domains.agent.config.maxAgents
         );
@@ -215,9 +256,19 @@ in
         wants = [ "nats.service" "network-online.target" ];
         after = [ "nats.service" "network-online.target" ];
         # systemd-notify is how Node speaks to the notify socket.
-        path = [ config.systemd.package ];
+        # bubblewrap, setpriv and prlimit put cells behind walls of their own.
+        path = [ config.systemd.package pkgs.bubblewrap pkgs.util-linux ];
         restartTriggers = [ configFile ];
-        serviceConfig = import ./hardening.nix // {
+        serviceConfig = hardening // {
+          # The daemon, which runs no guest code, may make namespaces; the cells it puts into them may not, nor anything else their
+          # own filter refuses (docs/security.md, "Around the cell's process").
+          RestrictNamespaces = "user pid net ipc mnt";
+          PrivateMounts = true;
+          SystemCallFilter = hardening.SystemCallFilter ++ [ "@mount" "capset" ];
+          # What puts cells behind walls reads /proc/sys (bwrap the overflow user, setpriv the last capability), and bwrap opens paths
+          # with openat2, which systemd refuses where it forbids setuid bits: nobody gains by such a bit under NoNewPrivileges.
+          ProcSubset = "all";
+          RestrictSUIDSGID = false;
           Type = "notify";
           NotifyAccess = "all";
           WatchdogSec = 30;
@@ -247,6 +298,10 @@ in
             ++ lib.optional (guarded && !nats.tls.verifyAndMap) "nats-password:${config.cim.secrets.directory}/nats-cim-node-agent"
             ++ lib.optional (cfg.tls.certFile != null) "tls-cert:${cfg.tls.certFile}"
             ++ lib.optional (cfg.tls.keyFile != null) "tls-key:${cfg.tls.keyFile}";
+        }
+        // lib.optionalAttrs staysHere {
+          IPAddressDeny = "any";
+          IPAddressAllow = "localhost";
         }
         // lib.optionalAttrs (cfg.memoryMax != null) { MemoryMax = cim.memoryMax cfg.memoryMax; }
         // lib.optionalAttrs (cfg.cpuQuota != null) { CPUQuota = cim.cpuQuota cfg.cpuQuota; }

@@ -14,7 +14,7 @@ let
   json = pkgs.formats.json { };
   withoutNull = import ./without-null.nix { inherit lib; };
   credentialsDirectory = "/run/credentials/cim-registry.service";
-  guarded = nats.authorization.users != [ ] || cfg.instances != { };
+  guarded = nats.enable && cfg.ownLogin;
 
   optional =
     type: default: example: description:
@@ -22,6 +22,8 @@ let
       type = types.nullOr type;
       inherit default example description;
     };
+
+  extra = import ./settings/registry.nix { inherit lib json optional; };
 
   text = builtins.toJSON (withoutNull cfg.settings);
   configFile = pkgs.runCommand "cim-registry.json" {
@@ -66,6 +68,15 @@ in
         }
       );
     };
+    ownLogin = mkOption {
+      type = types.bool;
+      default = true;
+      example = false;
+      description = ''
+        Whether the registry gets a login of its own on the hub, with a password that is made at first boot. Set it to false where the
+        hub's users are settled elsewhere ({command}`alchemist hub init`) and set settings.nats.credentialsFile.
+      '';
+    };
     settings = mkOption {
       default = { };
       example = {
@@ -84,6 +95,7 @@ in
               description = "Address of the hub's nats-server. With TLS the default is the host's name, since certificates seldom name loopback.";
             };
             domain = optional types.str "hub" "hub" "JetStream domain of the hub.";
+            insecureDev = optional types.bool null false "Connect without user or credentials; for a laptop only, and health warns of it.";
             credentialsFile = optional cim.secretFile null "/run/secrets/registry.creds" "Credentials file (JWT and seed).";
             user = optional types.str null "cim-registry" "User name, where the hub knows users.";
             passwordFile = optional cim.secretFile null "/run/secrets/registry-password" "File with the password of the user.";
@@ -97,7 +109,9 @@ in
           http = {
             host = optional types.str "127.0.0.1" "10.0.0.1" "Address of the API.";
             port = optional types.port 8484 8484 "Port of the API.";
-          };
+          }
+          // extra.http;
+          inherit (extra) identity transparency;
           tokensFile = mkOption {
             type = cim.secretFile;
             default = "/etc/cim/tokens.json";
@@ -118,6 +132,7 @@ in
             maxBundle = optional cim.bytes null "256Mi" "Largest bundle.";
             maxBody = optional cim.bytes null "1Mi" "Largest body of any other request.";
             requestsPerMinute = optional types.ints.positive null 6000 "Requests one token may send in a minute.";
+            inherit (extra) failuresPerMinute;
           };
           log.level = optional (types.enum [ "debug" "info" "warn" "error" "silent" ]) "info" "debug" "Least severe level that is written.";
         };
@@ -141,7 +156,7 @@ in
     };
 
     cim.registry.settings = {
-      trust = { inherit (config.cim.trust) publishers operators; };
+      trust = { inherit (config.cim.trust) publishers operators operatorThreshold; };
       nats = lib.mkMerge [
         (lib.mkIf guarded {
           user = mkDefault "cim-registry";
@@ -195,6 +210,7 @@ in
         message = "cim.registry.enable: the hub and a leaf are two nats-servers with two JetStream domains; run the node-agent on another machine or set cim.nodeAgent.enable = false.";
       }
     ];
-    warnings = lib.optional (!guarded) "cim.registry.instances is empty: any machine that reaches port ${toString nats.leafnode.port} may join this hub as any instance; name the instances, or set services.nats.settings.authorization.";
+    warnings = lib.optional (cfg.instances == { } && cfg.ownLogin)
+      "cim.registry.instances is empty: no leaf can join this hub; name the instances, or run the hub in operator mode (alchemist hub init) and set cim.registry.ownLogin = false.";
   };
 }

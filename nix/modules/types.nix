@@ -19,6 +19,10 @@ rec {
   cpu = named ''a number of cores such as "2" or "500m"'' "[0-9]{1,9}([.][0-9]{1,3})?m?";
   duration = named ''a duration such as "30m" or "1h30m"'' "([0-9]{1,12}(ms|s|m|h|d))+";
   publicKey = named ''a public key as "alchemist keys show" prints it (56 of A-Z and 2-7, the first is A or O)'' "[AO][A-Z2-7]{55}";
+  # Grants and bounds: a NATS subject with wildcards, a host with all below it.
+  subject = named ''a NATS subject or pattern such as "orders.*.created" or "orders.>"'' "(>|([*]|[A-Za-z0-9_$/=+:@~-]+)([.]([*]|[A-Za-z0-9_$/=+:@~-]+))*([.]>)?)";
+  host = named ''a host such as "api.example.org", all below one as "*.example.org", or "*"'' "([*]|([*][.])?[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*|[[][0-9a-f:]+[]])";
+  instant = named ''a time such as "2027-01-01T00:00:00Z"'' "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?Z";
   natsUrl = named ''an address such as "nats://hub.example.com:7422"'' "(nats|tls|nats-leaf|ws|wss)://[^ \"]+";
 
   # A file of the running machine. A path literal would copy the secret into the store, where everybody can read it.

@@ -71,9 +71,13 @@ in
 }
 // lib.genAttrs [
   "bash"
+  "bubblewrap"
   "cim"
   "coreutils"
+  "curl"
+  "jq"
   "nats-server"
   "openssl"
   "systemd"
+  "util-linux"
 ] fake

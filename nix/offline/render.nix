@@ -54,6 +54,8 @@ in
   units =
     lib.mapAttrs' (name: unit: lib.nameValuePair "${name}.service" (service name unit)) config.systemd.services
     // lib.mapAttrs' (name: unit: lib.nameValuePair "${name}.slice" (slice unit)) config.systemd.slices;
+  # As nixpkgs turns startAt into a timer.
+  timers = lib.mapAttrs (_: unit: unit.startAt) (lib.filterAttrs (_: unit: unit.startAt != [ ]) config.systemd.services);
   tmpfiles = config.systemd.tmpfiles.rules;
   users = lib.mapAttrs (_: user: {
     inherit (user)
@@ -69,6 +71,7 @@ in
   };
   prometheus = lib.optionalAttrs config.services.prometheus.enable {
     inherit (config.services.prometheus) port listenAddress scrapeConfigs;
+    ruleFiles = map baseNameOf config.services.prometheus.ruleFiles;
     exporter = config.services.prometheus.exporters.nats;
   };
   grafana = lib.optionalAttrs config.services.grafana.enable {

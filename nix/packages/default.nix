@@ -12,5 +12,5 @@ in
   node-agent = door "cim-node-agent";
   registry = door "cim-registry";
   alchemist = door "alchemist";
-  options-doc = pkgs.writeText "options.md" (lib.fileContents ../options.md);
+  options-doc = pkgs.writeText "options.md" (lib.fileContents ../../docs/options.md);
 }

@@ -20,5 +20,6 @@ let
 in
 pkgs.lib.genAttrs [
   "leaf"
+  "fleet"
   "guide"
 ] run

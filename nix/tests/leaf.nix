@@ -11,6 +11,7 @@ in
 {
   nodes.hub = {
     imports = [ secret ];
+    virtualisation.memorySize = 640;
     cim.instance.id = "cim-hub-001";
     cim.registry = {
       enable = true;
@@ -21,18 +22,23 @@ in
     ];
   };
 
-  nodes.leaf = {
-    imports = [ secret ];
-    virtualisation.memorySize = 2048;
-    cim.instance.id = "cim-leaf-001";
-    cim.domains.agent.config.maxAgents = 10;
-    cim.nodeAgent.memoryMax = "1Gi";
-    services.nats.leafnode.remotes = [
-      {
-        url = "nats://hub:7422";
-        user = "cim-leaf-001";
-        inherit passwordFile;
-      }
-    ];
-  };
+  nodes.leaf =
+    { lib, ... }:
+    {
+      imports = [ secret ];
+      virtualisation.memorySize = 768;
+      # A test machine may be emulated: forty times slower to start Node than a real one.
+      systemd.services.cim-node-agent.serviceConfig.TimeoutStartSec = lib.mkForce 900;
+      cim.nodeAgent.settings.sandbox.startTimeout = "5m";
+      cim.instance.id = "cim-leaf-001";
+      cim.domains.agent.config.maxAgents = 10;
+      cim.nodeAgent.memoryMax = "1Gi";
+      services.nats.leafnode.remotes = [
+        {
+          url = "nats://hub:7422";
+          user = "cim-leaf-001";
+          inherit passwordFile;
+        }
+      ];
+    };
 }

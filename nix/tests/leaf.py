@@ -49,5 +49,6 @@ with subtest("a hung node-agent is ended and started again by the watchdog"):
     leaf.wait_for_unit("cim-node-agent.service")
 
 with subtest("units are no more exposed than agreed"):
-    for machine, unit in [(leaf, "cim-node-agent"), (leaf, "nats"), (hub, "cim-registry")]:
-        machine.succeed(f"systemd-analyze security --threshold=25 {unit}.service")
+    # In tenths. The node-agent makes namespaces for its cells.
+    for machine, unit, most in [(leaf, "cim-node-agent", 30), (leaf, "nats", 25), (hub, "cim-registry", 25), (hub, "nats", 25)]:
+        machine.succeed(f"systemd-analyze security --no-pager --threshold={most} {unit}.service")

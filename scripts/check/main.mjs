@@ -8,6 +8,7 @@ import { build, buildIsFresh } from '../place/build.mjs';
 import { capture } from '../place/child.mjs';
 import { seconds } from '../place/progress.mjs';
 import { ROOT } from '../place/root.mjs';
+import { askAudit, dependencyFaults, pinFaults } from './dependencies.mjs';
 import { lengthFaults, licenceFaults, lockFaults } from './files.mjs';
 
 const STEP_MS = 10 * 60_000;
@@ -18,7 +19,7 @@ async function tool(path, ...args) {
   return code === 0 ? [] : [output.trimEnd() || `exit code ${code}`];
 }
 
-/** @type {[string, () => string[] | Promise<string[]>][]} */
+/** A step gives what is wrong; one that could not look says so in a note. @type {[string, () => Said | Promise<Said>][]} @typedef {string[] | { faults: string[], note?: string }} Said */
 const steps = [
   ['build', buildStep],
   ['types of tests', () => tool('node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json')],
@@ -32,7 +33,11 @@ const steps = [
   ['lock file', () => lockFaults(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'))],
   ['length of sources', () => lengthFaults(ROOT)],
   ['licence', () => licenceFaults(ROOT)],
+  ['dependencies', () => [...dependencyFaults(fileText('package-lock.json'), fileText('.npmrc')), ...pinFaults(ROOT)]],
+  ['advisories', () => askAudit(ROOT)],
 ];
+
+const fileText = (name) => readFileSync(join(ROOT, name), 'utf8');
 
 async function buildStep() {
   if (!buildIsFresh()) await build(process.execPath, () => {});
@@ -43,12 +48,17 @@ let failed = 0;
 for (const [name, step] of steps) {
   const began = performance.now();
   let faults;
+  let note;
   try {
-    faults = await step();
+    const said = await step();
+    faults = Array.isArray(said) ? said : said.faults;
+    note = Array.isArray(said) ? undefined : said.note;
   } catch (error) {
     faults = [error instanceof Error ? error.message : String(error)];
   }
-  process.stdout.write(`${faults.length === 0 ? 'ok  ' : 'FAIL'}  ${name.padEnd(18)} ${seconds(performance.now() - began)}\n`);
+  process.stdout.write(
+    `${faults.length === 0 ? 'ok  ' : 'FAIL'}  ${name.padEnd(18)} ${seconds(performance.now() - began)}${note === undefined ? '' : `  ${note}`}\n`,
+  );
   if (faults.length > 0) process.stdout.write(`${faults.join('\n')}\n`);
   failed += faults.length > 0 ? 1 : 0;
 }

@@ -1,5 +1,5 @@
 /**
- * Writes the pages of `docs/` that are made from the contract's own tables, so that a page cannot say what the code does not.
+ * Writes the pages of `docs/` that are made from the contract's own tables, or from what an isolate shows, so that a page cannot say what the code does not.
  * With `--check` nothing is written: each stale page is named, and the exit code is 1.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,9 +9,14 @@ import { ROOT } from '../place/root.mjs';
 const PAGES = { 'docs/wire.md': 'renderWireDoc', 'docs/errors.md': 'renderErrorsDoc', 'docs/config.md': 'renderConfigDoc' };
 
 const contracts = await import('../../packages/contracts/dist/index.js');
+/** From tables of others than contracts, or made by looking: what an isolate of the built sandbox shows. */
+const LOOKED_UP = {
+  'docs/api.md': async () => (await import('../../packages/registry/dist/index.js')).renderApiDoc(),
+  'docs/platform.md': async () => (await import('../../test/platform/survey.ts')).renderPlatformPage(),
+};
 const check = process.argv.includes('--check');
-for (const [page, name] of Object.entries(PAGES)) {
-  const render = contracts[name];
+const pages = [...Object.entries(PAGES).map(([page, name]) => [page, contracts[name], name]), ...Object.entries(LOOKED_UP)];
+for (const [page, render, name] of pages) {
   if (typeof render !== 'function') {
     process.stderr.write(`${page}: packages/contracts/src/index.ts exports no function ${name}\n`);
     process.exitCode = 1;

@@ -1,5 +1,5 @@
 /**
- * Builds what runs: TypeScript's own incremental build, and the prelude of the isolates bundled into one file.
+ * Builds what runs: TypeScript's own incremental build, and what isolates run bundled into plain scripts.
  *
  * Promises:
  * B1. When no source changed since the last good build, nothing runs: names, sizes and times are compared with a stamp, and
@@ -11,20 +11,17 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { must } from './child.mjs';
+import { preludeIsThere } from './prelude.mjs';
 import { CACHE, ROOT } from './root.mjs';
 
 const STAMP = join(CACHE, 'build-stamp');
 const PACKAGES = join(ROOT, 'packages');
-const PRELUDE = {
-  from: join(PACKAGES, 'node-agent/src/sandbox/prelude/index.ts'),
-  to: join(PACKAGES, 'node-agent/dist/sandbox/prelude.js'),
-};
 const BUILD_MS = 10 * 60_000;
 
 /** @returns {boolean} true when a build would change nothing */
 export function buildIsFresh() {
   if (!existsSync(STAMP) || readFileSync(STAMP, 'utf8') !== fingerprint()) return false;
-  if (existsSync(PRELUDE.from) && !existsSync(PRELUDE.to)) return false;
+  if (!preludeIsThere()) return false;
   return packageFolders().every((folder) => sourcesOf(folder).every((source) => existsSync(outputOf(folder, source))));
 }
 
@@ -42,29 +39,15 @@ export async function build(node, onStart) {
     timeoutMs: BUILD_MS,
     onStart,
   });
-  if (existsSync(PRELUDE.from)) await bundlePrelude(node, onStart);
+  await bundlePrelude(node, onStart);
   mkdirSync(CACHE, { recursive: true });
   // A source that changed meanwhile makes this stamp wrong, and the next set-up builds again.
   writeFileSync(STAMP, before);
 }
 
-/** Guest code starts from one plain script: no import can be followed inside an isolate. */
+/** What isolates run, bundled by the Node that has esbuild for this machine. */
 async function bundlePrelude(node, onStart) {
-  const options = {
-    entryPoints: [PRELUDE.from],
-    outfile: PRELUDE.to,
-    bundle: true,
-    format: 'iife',
-    platform: 'neutral',
-    mainFields: ['module', 'main'],
-    target: 'es2024',
-    // Every isolate holds this text: minified it costs 0.4 MB less each.
-    minify: true,
-    legalComments: 'none',
-    logLevel: 'warning',
-  };
-  const script = `import { build } from 'esbuild'; await build(${JSON.stringify(options)});`;
-  await must('the bundling of the prelude', node, ['--input-type=module', '-e', script], {
+  await must('the bundling of the prelude', node, [join(ROOT, 'scripts/place/prelude.mjs')], {
     cwd: ROOT,
     timeoutMs: BUILD_MS,
     onStart,

@@ -2,7 +2,7 @@
  * A package of Debian, unpacked into the checkout: without root, without installing it, and without a trace in the system's apt.
  *
  * Promises:
- * D1. apt runs with its own source list, lists, cache and status, all under `.cim/apt`; of the system's configuration it keeps
+ * D1. apt runs with its own source list, lists, cache and status, all under `.cim`; of the system's configuration it keeps
  *     what concerns the way out (proxies, certificates), and neither pins nor hooks.
  * D2. apt checks the archive's signature with the system's own keys. It is never told to trust blindly.
  * D3. The mirror is the one the system already uses; only the suite is ours to choose.
@@ -36,6 +36,56 @@ const KEYRINGS = ['/usr/share/keyrings/debian-archive-keyring.gpg', '/usr/share/
  * @throws SetupError with the words of each attempt
  */
 export async function fetchDebianPackage(name, { into = join(CACHE, name), suites, onStart, accept } = {}) {
+  await fromArchives(name, suites, (archive) => attempt(name, { into, ...archive, onStart, accept }));
+  return into;
+}
+
+/**
+ * Downloads packages with everything they depend on, as for a system that has nothing yet. Nothing is unpacked.
+ * @param {readonly string[]} names binary packages
+ * @param {{ into: string, suite: string, alone?: readonly string[], onStart?: (pid: number) => void }} options `into`: the folder that will
+ *   hold the `.deb` files, whole or not at all; `alone`: packages that come without what they depend on, but with what they only point to
+ *   (linux-image-cloud-amd64 points to the kernel of today)
+ * @throws SetupError with the words of each attempt
+ */
+export async function downloadDebianSet(names, { into, suite, alone = [], onStart }) {
+  const downloads = `${into}.new`;
+  const top = `${APT}-set`;
+  await fromArchives(names[0], [suite], async (archive) => {
+    try {
+      rmSync(downloads, { recursive: true, force: true });
+      mkdirSync(join(downloads, 'partial'), { recursive: true });
+      const config = writeConfig(renderStanza(archive), top);
+      await apt('apt-get update', config, ['update', '--error-on=any'], { timeoutMs: UPDATE_MS, onStart });
+      const install = [
+        'install',
+        '--yes',
+        '--no-install-recommends',
+        '--download-only',
+        '-o',
+        `Dir::Cache::archives=${downloads}`,
+      ];
+      await apt('apt-get install --download-only', config, [...install, ...names], { timeoutMs: DOWNLOAD_MS, onStart });
+      for (const name of alone) {
+        const told = await must('apt-cache depends', 'apt-cache', ['-c', config, 'depends', name], { timeoutMs: SHORT_MS });
+        const real = /^\s*\|?Depends: (linux-image-\S+)/m.exec(told)?.[1] ?? name;
+        await apt('apt-get download', config, ['download', real], { cwd: downloads, timeoutMs: DOWNLOAD_MS, onStart });
+      }
+      for (const left of ['partial', 'lock']) rmSync(join(downloads, left), { recursive: true, force: true });
+      rmSync(into, { recursive: true, force: true });
+      renameSync(downloads, into);
+      return undefined;
+    } catch (error) {
+      if (error instanceof SetupError) return explain(error.message, suite);
+      throw error;
+    } finally {
+      rmSync(downloads, { recursive: true, force: true });
+    }
+  });
+}
+
+/** Tries each suite at each archive of this system until one attempt has nothing to complain of. */
+async function fromArchives(what, suites, attemptAt) {
   const { code, output } = await capture('dpkg', ['--print-architecture'], { timeoutMs: SHORT_MS });
   if (code !== 0) throw new SetupError('this system has no dpkg');
   const architecture = output.trim();
@@ -45,12 +95,12 @@ export async function fetchDebianPackage(name, { into = join(CACHE, name), suite
   // What this system's own release carries fits its libraries best.
   for (const suite of suites ?? new Set([...archives.flatMap((archive) => archive.suites), ...SUITES])) {
     for (const { uris, signedBy } of attempts(archives)) {
-      const failure = await attempt(name, { into, suite, uris, signedBy, architecture, onStart, accept });
-      if (failure === undefined) return into;
+      const failure = await attemptAt({ suite, uris, signedBy, architecture });
+      if (failure === undefined) return;
       failures.push(`${suite}: ${failure}`);
     }
   }
-  throw new SetupError(`${name} could not be had from Debian's archive:\n${failures.join('\n')}`);
+  throw new SetupError(`${what} could not be had from Debian's archive:\n${failures.join('\n')}`);
 }
 
 /** Each archive with its own key, then with Debian's whole keyring, which knows newer releases too. */
@@ -112,25 +162,26 @@ function apt(what, config, args, options) {
 /**
  * Writes apt's whole configuration. It is read after the system's, so that it has the last word.
  * @param {string} stanza
+ * @param {string} top where it and all that apt keeps will be
  * @returns {string} the path for `-c`
  */
-function writeConfig(stanza) {
+function writeConfig(stanza, top = APT) {
   for (const folder of ['state/lists/partial', 'cache/archives/partial', 'nothing', 'downloads']) {
-    mkdirSync(join(APT, folder), { recursive: true });
+    mkdirSync(join(top, folder), { recursive: true });
   }
-  writeFileSync(join(APT, 'debian.sources'), stanza);
-  writeFileSync(join(APT, 'status'), '');
-  const config = join(APT, 'apt.conf');
+  writeFileSync(join(top, 'debian.sources'), stanza);
+  writeFileSync(join(top, 'status'), '');
+  const config = join(top, 'apt.conf');
   const settings = {
-    'Dir::Etc::SourceList': join(APT, 'debian.sources'),
-    'Dir::Etc::SourceParts': join(APT, 'nothing'),
+    'Dir::Etc::SourceList': join(top, 'debian.sources'),
+    'Dir::Etc::SourceParts': join(top, 'nothing'),
     'Dir::Etc::Preferences': '/dev/null',
-    'Dir::Etc::PreferencesParts': join(APT, 'nothing'),
-    'Dir::State': join(APT, 'state'),
-    'Dir::State::lists': join(APT, 'state/lists'),
-    'Dir::State::status': join(APT, 'status'),
-    'Dir::Cache': join(APT, 'cache'),
-    'Dir::Cache::archives': join(APT, 'cache/archives'),
+    'Dir::Etc::PreferencesParts': join(top, 'nothing'),
+    'Dir::State': join(top, 'state'),
+    'Dir::State::lists': join(top, 'state/lists'),
+    'Dir::State::status': join(top, 'status'),
+    'Dir::Cache': join(top, 'cache'),
+    'Dir::Cache::archives': join(top, 'cache/archives'),
     // As root apt would hand the download to a user that may not read a home directory.
     'APT::Sandbox::User': 'root',
     // A mirror may be a snapshot, whose dates have run out while its signature holds.

@@ -17,7 +17,7 @@ import { ROOT } from './root.mjs';
 
 const STAMP = join(ROOT, 'node_modules', '.cim-stamp');
 const INSTALL_MS = 15 * 60_000;
-const FLAGS = [
+export const FLAGS = [
   '--no-save',
   '--ignore-scripts',
   '--include=dev',
@@ -62,7 +62,7 @@ export async function installPackages(onStart) {
 }
 
 /** The npm that started us, else the one on PATH. @returns {[string, ...string[]]} */
-function npm() {
+export function npm() {
   const path = process.env.npm_execpath;
   return path !== undefined && basename(path).startsWith('npm-cli') ? [process.execPath, path] : ['npm'];
 }

@@ -86,8 +86,12 @@ function sourceFolders(top, inner) {
 
 /** @param {string} folder @returns {string[]} */
 function walk(folder) {
-  return readdirSync(folder, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && /\.[mc]?tsx?$/.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
+  return (
+    readdirSync(folder, { withFileTypes: true, recursive: true })
+      .filter((entry) => entry.isFile() && /\.[mc]?tsx?$/.test(entry.name))
+      .map((entry) => join(entry.parentPath, entry.name))
+      // A set of packages installed beside the project's own (scripts/place/beside.mjs) is nobody's source here.
+      .filter((path) => !/[\\/]node_modules[\\/]/.test(path))
+      .sort()
+  );
 }

@@ -5,7 +5,7 @@
  * clock, timers, chance, the process), read from the syntax tree by scripts/plan/words.mjs.
  */
 
-const PACKAGES = ['contracts', 'registry', 'node-agent', 'alchemist', 'fleet', 'testkit'];
+const PACKAGES = ['contracts', 'registry', 'node-agent', 'alchemist', 'fleet', 'testkit', 'nix-module'];
 
 /** A package of ours: its files, its built door, or its name when nothing is installed. */
 const house = (...names) =>
@@ -30,8 +30,13 @@ const mayImport = [
   },
   {
     room: 'alchemist',
-    knows: ['contracts'],
+    knows: ['contracts', 'nix-module'],
     reason: 'the control plane speaks to registry and nodes as any stranger could: through the contract, over the wire',
+  },
+  {
+    room: 'nix-module',
+    knows: ['contracts'],
+    reason: 'it turns data into Nix and compares schemas: whoever composes machines stands on it, not under it',
   },
   {
     room: 'fleet',
@@ -88,7 +93,7 @@ export const arrows = [
         sources('fleet', 'testkit'),
       ),
     },
-    to: { path: foreign('@nats-io/(?!nkeys)[^/]+') },
+    to: { path: foreign('@nats-io/(?!nkeys|jwt)[^/]+') },
   },
   {
     name: 'keys-in-signing',
@@ -97,14 +102,14 @@ export const arrows = [
     from: {
       path: '^packages/[^/]+/src/',
       pathNot: all(
-        '^packages/contracts/src/(bus|signing|keys)[^/]*(\\.ts$|/)',
+        '^packages/contracts/src/(bus|signing|sealing|keys|identity)[^/]*(\\.ts$|/)',
         '^packages/registry/src/(store|registry\\.ts$|keys)',
         '^packages/node-agent/src/(hub/|node\\.ts$|keys)',
         '^packages/alchemist/src/(connection|keys)',
         sources('fleet', 'testkit'),
       ),
     },
-    to: { path: foreign('@nats-io/nkeys') },
+    to: { path: foreign('@nats-io/(?:nkeys|jwt)') },
   },
   {
     name: 'fastify-under-http',
@@ -149,14 +154,14 @@ export const words = [
     members: ['Date.now', 'performance.now', 'process.hrtime', 'process.uptime'],
     bareNew: ['Date'],
     modules: ['node:perf_hooks'],
-    homes: [TIME, PRELUDE],
+    homes: [TIME, CELL, PRELUDE],
   },
   {
     name: 'one-home-of-timers',
     reason: 'every timer has an owner that takes it back: contracts/src/base/time.ts makes them, with a signal that ends them',
     globals: ['setTimeout', 'setInterval'],
     modules: ['node:timers', 'node:timers/promises'],
-    homes: [TIME, PRELUDE],
+    homes: [TIME, CELL, PRELUDE],
   },
   {
     name: 'chance-is-an-argument',

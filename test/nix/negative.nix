@@ -116,8 +116,32 @@ in
     modules = [ leaf { services.nats.authorization.users = [ { user = "cim-agent"; } ]; } ];
     warning = "services.nats.authorization.users: \"cim-agent\" has no secret, and nats-server would let anybody in under that name; a password is made in /var/lib/cim-secrets/nats-cim-agent. Set passwordFile or nkey to choose your own.";
   };
-  open-hub = {
+  hub-without-leaves = {
     modules = [ { cim.instance.id = "cim-hub"; cim.registry.enable = true; } ];
-    warning = "cim.registry.instances is empty: any machine that reaches port 7422 may join this hub as any instance; name the instances, or set services.nats.settings.authorization.";
+    warning = "cim.registry.instances is empty: no leaf can join this hub; name the instances, or run the hub in operator mode (alchemist hub init) and set cim.registry.ownLogin = false.";
+  };
+  too-many-operators-asked = {
+    modules = [ leaf { cim.trust.operatorThreshold = 2; } ];
+    assertion = "cim.trust.operatorThreshold: 2 of 0 operators can never sign; lower it or add operators.";
+  };
+  policy-subject = {
+    modules = [ leaf { cim.nodeAgent.settings.policy.publish = [ "orders..x" ]; } ];
+    error = "is not of type";
+  };
+  layer-unknown = {
+    modules = [ leaf { cim.nodeAgent.settings.sandbox.requireLayers = [ "magic" ]; } ];
+    error = "is not of type `one of \"permission-model\"";
+  };
+  nothing-to-scrape = {
+    modules = [ { cim.observability.enable = true; } ];
+    assertion = "cim.observability.enable: there is nothing to scrape; enable a domain or cim.registry here, or name machines in cim.observability.nodes.";
+  };
+  backup-of-nothing = {
+    modules = [ { cim.backup.enable = true; } ];
+    assertion = "cim.backup.enable: this machine keeps nothing of CIM; enable a domain or cim.registry, or set it to false.";
+  };
+  backup-job-unknown = {
+    modules = [ leaf { cim.backup = { enable = true; borgJobs = [ "nightly" ]; }; } ];
+    assertion = "cim.backup.borgJobs: there is no services.borgbackup.jobs.nightly; declare it or remove it from the list.";
   };
 }

@@ -62,6 +62,19 @@ describe('a workload on one leaf', () => {
   });
 });
 
+test('dashboards and alerts ask for metrics that node-agent and registry have', async () => {
+  const folder = new URL('../../nix/observability/', import.meta.url);
+  const files = ['alerts.yml', 'dashboards/cim-instance.json', 'dashboards/cim-fleet.json'];
+  const text = files.map((file) => readFileSync(new URL(file, folder), 'utf8')).join('\n');
+  const asked = new Set([...text.matchAll(/\bcim_[a-z_]+/g)].map(([name]) => name.replace(/_(?:bucket|count|sum)$/, '')));
+  expect(asked.size).toBeGreaterThan(15);
+  const pages = await Promise.all(
+    [world.member(A).agent.url, world.fleet.registry.url].map(async (url) => (await fetch(`${url}/metrics`)).text()),
+  );
+  const there = new Set([...pages.join('\n').matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name!));
+  expect([...asked].filter((name) => !there.has(name))).toEqual([]);
+});
+
 describe('a fleet that is broken', () => {
   test('a node-agent that was killed comes back with its workloads, and leaves no cells behind', async () => {
     expect(await world.call('counter.add', 2, { instance: A })).toBe(2);

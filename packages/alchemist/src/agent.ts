@@ -129,6 +129,26 @@ export interface Capability<Config = Record<string, Json>, I = any, O = any> {
   handle(input: I, ctx: Context<Config>, call: Call): O | Promise<O>;
 }
 
+/** One host for `fetch`. What is left out has the default named. */
+export interface HttpGrant {
+  /** Exact, in lower case: `api.example.org`. */
+  readonly host: string;
+  /** Default `https`. */
+  readonly scheme?: 'https' | 'http';
+  /** Default: the scheme's. */
+  readonly port?: number;
+  /** Default GET and HEAD. */
+  readonly methods?: readonly string[];
+  /** Exact paths, or all below one that ends in `/`. Default: all. */
+  readonly paths?: readonly string[];
+  /** Largest answer. Default `1Mi`, at most `16Mi`. */
+  readonly maxBytes?: string | number;
+  /** For the whole exchange. Default `10s`, at most `60s`. */
+  readonly timeout?: DurationText;
+  /** Whether the host may be at a private or loopback address. Default false. */
+  readonly private?: boolean;
+}
+
 export interface Grants {
   /** NATS subjects (wildcards allowed) the workload may publish to. */
   readonly publish?: readonly string[];
@@ -140,6 +160,14 @@ export interface Grants {
   readonly kv?: boolean;
   /** Secrets it may read, by name. */
   readonly secrets?: readonly string[];
+  /** Hosts `fetch` may reach, each by its exact name. */
+  readonly http?: readonly HttpGrant[];
+  /** True to have WebAssembly; the instance must allow it. */
+  readonly wasm?: boolean;
+  /** True to have SharedArrayBuffer and Atomics; the instance must allow it. */
+  readonly sharedMemory?: boolean;
+  /** True to have eval and new Function; the instance must allow it. */
+  readonly codegen?: boolean;
 }
 
 /** The definition of a workload. Names, units and defaults: docs/writing-agents.md. */

@@ -6,13 +6,21 @@
  * O2. Every failure is a Fault of the error table; its advice says what to do.
  * O3. After `close` nothing of it keeps the process alive.
  */
-import { DEFAULT_CALL_MS, Fault, LONGEST_CALL_MS, type NodeStatus, type Signer } from '@cim/contracts';
+import { type Attestation, DEFAULT_CALL_MS, Fault, LONGEST_CALL_MS, type NodeStatus, type Signer } from '@cim/contracts';
 import { type Bundle, bundle, type SignedBundle, sign } from './bundle/bundle.ts';
 import type { Connection } from './connection.ts';
 import { type DebugOptions, type DebugReport, debugDeployment } from './debug.ts';
 import { type CustomService, settingsAsText, type WorkflowAgent } from './definitions.ts';
 import type { Look } from './deploy/converge.ts';
-import { type Course, type Deployer, type DeployResult, deployEntry, removeWorkload, stepLog } from './deploy/deploy.ts';
+import {
+  type Course,
+  type Deployer,
+  type DeployResult,
+  deployEntry,
+  removeWorkload,
+  stepLog,
+  submitRecord,
+} from './deploy/deploy.ts';
 import type { Wish } from './deploy/document.ts';
 import { badField, checkCapability, checkInstance, missingCapabilities, notOffered } from './deploy/offer.ts';
 import { Duration } from './duration.ts';
@@ -32,7 +40,11 @@ import { type ConnectOptions, type Profile, resolveProfile, tokenOf, wrong } fro
 import type { CatalogItem, NodeView, Published, SequencedEvent, WorkloadView } from './registry/answers.ts';
 import { type RegistryClient, registryClient } from './registry/client.ts';
 import { checkPatterns, type EventQuery } from './registry/event-query.ts';
+import { knownNodesOf } from './secrets/known-nodes.ts';
+import { type Secrets, sealValues, secretsOf } from './secrets/secrets.ts';
 import { type Surroundings, surroundings } from './surroundings.ts';
+import { type TrustDoor, trustDoor } from './trust/door.ts';
+import type { Paper } from './trust/papers.ts';
 
 const DEPLOY_MS = 60_000;
 const STATUS_MS = 3_000;
@@ -44,8 +56,11 @@ export class Alchemist {
   #connection: Promise<Connection> | undefined;
   readonly #watches = new Set<{ stop(): unknown }>();
 
-  private constructor(profile: Profile, around: Surroundings) {
+  readonly #reason: string | undefined;
+
+  private constructor(profile: Profile, around: Surroundings, reason: string | undefined) {
     this.profile = profile;
+    this.#reason = reason;
     this.#around = around;
   }
 
@@ -54,7 +69,7 @@ export class Alchemist {
    * @throws Fault `configuration-invalid` naming what is wrong in it
    */
   static async connect(options: ConnectOptions = {}, around: Surroundings = surroundings()): Promise<Alchemist> {
-    return new Alchemist(resolveProfile(around, options), around);
+    return new Alchemist(resolveProfile(around, options), around, options.reason);
   }
 
   /** The registry's API behind this profile. @throws Fault when the profile names none */
@@ -68,7 +83,7 @@ export class Alchemist {
       );
     }
     const { clock, random } = this.#around;
-    this.#registry = registryClient({ url: registry.url, token: tokenOf(registry), clock, random });
+    this.#registry = registryClient({ url: registry.url, token: tokenOf(registry), reason: this.#reason, clock, random });
     return this.#registry;
   }
 
@@ -115,7 +130,7 @@ export class Alchemist {
     const built = typeof what === 'string' ? await this.bundle(what) : what;
     const signed = built.envelope === undefined ? this.sign(built) : { ...built, envelope: built.envelope };
     const { channel, onProgress, signal, timeout } = options;
-    return this.registry.publish({
+    const published = await this.registry.publish({
       bytes: signed.bytes,
       envelope: signed.envelope,
       channel,
@@ -123,6 +138,18 @@ export class Alchemist {
       signal,
       ...(timeout === undefined ? {} : { timeoutMs: Duration.from(timeout, 'timeout').milliseconds }),
     });
+    if (signed.attestation) await this.#attest(published, signed.attestation);
+    return published;
+  }
+
+  /** Puts provenance beside a version. What was published before keeps the provenance its own statement names. */
+  async #attest({ name, version, created }: Published, attestation: Attestation): Promise<void> {
+    try {
+      await this.registry.putProvenance(name, version, attestation);
+    } catch (error) {
+      const others = error instanceof Fault && (error.code === 'digest-mismatch' || error.code === 'conflict');
+      if (created || !others) throw error;
+    }
   }
 
   /** Makes an instance run a version of a bundle; by default waits until it does. */
@@ -145,13 +172,13 @@ export class Alchemist {
     }
     const missing = missingCapabilities(entry.manifest, options.capabilities ?? []);
     if (missing.length > 0) throw notOffered(entry, missing);
-    return deployEntry(this.#deployer(), entry, instance, wishOf(options), course(options), log.steps);
+    return deployEntry(this.#deployer(options.draft), entry, instance, wishOf(options), course(options), log.steps);
   }
 
   /** Ends a workload on an instance; by default waits until it is gone. */
   async undeploy(options: UndeployOptions): Promise<DeployResult> {
     checkInstance(options.instance);
-    return removeWorkload(this.#deployer(), options, options.reason, course(options));
+    return removeWorkload(this.#deployer(options.draft), options, options.reason, course(options));
   }
 
   /** Deploys an agent as the guide writes it. */
@@ -276,11 +303,38 @@ export class Alchemist {
     return debugDeployment(this.registry, () => this.connection(), options);
   }
 
-  #deployer(): Deployer {
-    const { operatorSeedFile } = this.profile;
-    const signer: Signer | undefined = operatorSeedFile === undefined ? undefined : signerOf(operatorSeedFile);
+  /** Who may sign what in this fleet, and the log of what was published. */
+  get trust(): TrustDoor {
+    const signers = () => this.profile.operatorSeedFiles.map(signerOf);
+    return trustDoor({ registry: this.registry, signers, now: () => this.#around.clock.now() });
+  }
+
+  /** Submits a desired document that operators signed on paper; by default waits until the node has done it. */
+  submit(paper: Extract<Paper, { kind: 'desired' }>, options: DeployDefaults = {}): Promise<DeployResult> {
+    return submitRecord(this.#deployer(), paper.record, paper.revision ?? undefined, course(options));
+  }
+
+  /** Secrets of deployed workloads, sealed to their nodes. */
+  get secrets(): Secrets {
+    return secretsOf(this.#deployer(), knownNodesOf(this.#around, this.profile), course);
+  }
+
+  #deployer(draft?: Deployer['instead']): Deployer {
+    const signers: readonly Signer[] = this.profile.operatorSeedFiles.map(signerOf);
     const { clock, random } = this.#around;
-    return { registry: this.registry, signer, clock, random, look: (instance) => this.#look(instance) };
+    const look = (instance: string) => this.#look(instance);
+    const file = knownNodesOf(this.#around, this.profile);
+    const seal: Deployer['seal'] = (target, values, signal) => sealValues(deployer, file, target, values, signal);
+    const deployer: Deployer = {
+      registry: this.registry,
+      signers,
+      clock,
+      random,
+      look,
+      seal,
+      ...(draft ? { instead: draft } : {}),
+    };
+    return deployer;
   }
 
   /** Asks the node itself where NATS is known, the registry otherwise or when the node does not answer. */
@@ -299,12 +353,22 @@ export class Alchemist {
   }
 }
 
-function course({ wait = true, timeout, retryConflicts = 0, signal, onStep }: DeployDefaults): Course {
+function course({ wait = true, timeout, retryConflicts = 0, signal, onStep, draft }: DeployDefaults): Course {
   const timeoutMs = timeout === undefined ? DEPLOY_MS : Duration.from(timeout, 'timeout').milliseconds;
-  return { wait, timeoutMs, retryConflicts, signal, onStep };
+  return { wait: wait && draft === undefined, timeoutMs, retryConflicts, signal, onStep };
 }
 
-function wishOf({ replicas, isolation, resources, configuration, config, rollback, reason, reset }: DeployOptions): Wish {
+function wishOf({
+  replicas,
+  isolation,
+  resources,
+  configuration,
+  config,
+  rollback,
+  reason,
+  reset,
+  secrets,
+}: DeployOptions): Wish {
   return {
     replicas,
     isolation,
@@ -314,5 +378,6 @@ function wishOf({ replicas, isolation, resources, configuration, config, rollbac
     rollback,
     reason,
     reset,
+    secrets,
   };
 }

@@ -15,6 +15,7 @@ import {
   type LogLine,
   newId,
   patternOf,
+  readCreds,
   SERVED_BY_HEADER,
   subjectOf,
   TIMEOUT_HEADER,
@@ -152,7 +153,7 @@ async function open(address: NatsAddress): Promise<NatsConnection> {
       reconnect: true,
       maxReconnectAttempts: -1,
       reconnectTimeWait: 500,
-      inboxPrefix: inboxPrefix('alchemist', /^[A-Za-z0-9_-]+$/.test(user ?? '') ? user! : 'cli'),
+      inboxPrefix: inboxPrefix('alchemist', nameOf(address)),
       ...authenticator(address),
     });
   } catch (cause) {
@@ -166,6 +167,19 @@ async function open(address: NatsAddress): Promise<NatsConnection> {
     }
     throw new Fault('hub-unreachable', `NATS at ${shown} does not answer (${(cause as Error).message})`, { cause });
   }
+}
+
+/** Whose inbox answers come in: permissions name it. A credential says its name itself. */
+function nameOf({ user, credentialsFile }: NatsAddress): string {
+  let name = user;
+  if (credentialsFile !== undefined) {
+    try {
+      name = readCreds(readFileSync(credentialsFile, 'utf8'), credentialsFile).claims.name;
+    } catch {
+      // What is wrong with the file is said where it is used to connect.
+    }
+  }
+  return name !== undefined && /^[A-Za-z0-9_-]+$/.test(name) ? name : 'cli';
 }
 
 function authenticator({ user, password, passwordFile, credentialsFile }: NatsAddress): { authenticator?: Authenticator } {

@@ -21,4 +21,5 @@ export type * from './options.ts';
 export { type ConnectOptions, type Profile, ProfileFile } from './profile.ts';
 export type { CatalogItem, NodeView, Published, SequencedEvent, WorkloadView } from './registry/answers.ts';
 export type { EventQuery } from './registry/event-query.ts';
+export type { SealedName, Secrets, SecretTarget } from './secrets/secrets.ts';
 export { alerts, counters, lineLogger, logger, metrics } from './signals.ts';

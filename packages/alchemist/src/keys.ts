@@ -11,24 +11,25 @@ import { Fault, type PublicKey, type Signer, signerFromSeed } from '@cim/contrac
 import { createAccount, createOperator } from '@nats-io/nkeys';
 import { readSecret } from './profile.ts';
 
-/** Who a key speaks for: a publisher signs bundles, an operator signs desired documents. */
-export type KeyRole = 'publisher' | 'operator';
+/** Who a key speaks for: a publisher signs bundles, an operator signs desired and trust documents, a log signs what a registry published. */
+export type KeyRole = 'publisher' | 'operator' | 'log';
 
 /** A new seed and its public key. */
 export function newSeed(role: KeyRole): { readonly seed: string; readonly publicKey: PublicKey } {
-  const pair = role === 'publisher' ? createAccount() : createOperator();
+  const pair = role === 'operator' ? createOperator() : createAccount();
   const seed = new TextDecoder().decode(pair.getSeed());
   return { seed, publicKey: signerFromSeed(seed).publicKey };
 }
 
-/** The role a public key belongs to. */
-export const roleOf = (key: PublicKey): KeyRole => (key.startsWith('A') ? 'publisher' : 'operator');
+/** Whether a public key may have a role: operators' keys are of a kind of their own, those of publishers and logs are alike. */
+const fits = (key: PublicKey, role: KeyRole): boolean => key.startsWith('O') === (role === 'operator');
 
 /** Writes a seed (K1). @throws Fault `conflict` when the file exists, `invalid-input` when the seed is another role's */
 export async function writeSeed(file: string, seed: string, role: KeyRole): Promise<PublicKey> {
   const { publicKey } = signerFromSeed(seed);
-  if (roleOf(publicKey) !== role) {
-    const message = `expected a ${role} seed, found the seed of a ${roleOf(publicKey)}`;
+  if (!fits(publicKey, role)) {
+    const found = publicKey.startsWith('O') ? 'an operator' : 'a publisher or a log';
+    const message = `expected a ${role} seed, found the seed of ${found}`;
     throw new Fault('invalid-input', `seed: ${message}`, { issues: [{ path: 'seed', message }] });
   }
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });

@@ -1,5 +1,5 @@
 /** Shapes of what the operator's door takes and gives. */
-import type { Fault, LogLine } from '@cim/contracts';
+import type { DesiredRecord, Fault, LogLine } from '@cim/contracts';
 import type { Bundle } from './bundle/bundle.ts';
 import type { LogFilter } from './connection.ts';
 import type { WorkloadResources, WorkloadSettings } from './definitions.ts';
@@ -28,6 +28,10 @@ export interface DeployDefaults {
   /** How often to read and write again when someone else wrote first. Default 0: be told. */
   readonly retryConflicts?: number;
   readonly signal?: AbortSignal;
+  /** Takes the signed document instead of the registry, so that other operators can sign it first; nothing is waited for then. */
+  readonly draft?: (record: DesiredRecord, revision: number | undefined) => Promise<void>;
+  /** Values to seal to the node, by secret name; they join what is sealed already. */
+  readonly secrets?: Readonly<Record<string, string>>;
   /** Allows a version older than the newest already run. */
   readonly rollback?: boolean;
   /** Begin at the defaults instead of at what is deployed. */

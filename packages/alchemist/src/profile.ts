@@ -8,10 +8,11 @@
  * P3. Secrets are read when they are needed, not when the profile is found; a missing file is named.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { decodeJson, Fault } from '@cim/contracts';
 import { z } from 'zod';
 import type { Surroundings } from './surroundings.ts';
+import { Roots } from './trust/roots.ts';
 
 const text = z.string().min(1);
 
@@ -28,7 +29,10 @@ export const ProfileFile = z.strictObject({
     })
     .optional(),
   publisherSeedFile: text.optional(),
-  operatorSeedFile: text.optional(),
+  /** Several where more than one operator must sign. */
+  operatorSeedFile: z.union([text, z.array(text).min(1)]).optional(),
+  /** Whom this desk trusts when it verifies; as in a node's configuration. */
+  trust: Roots.optional(),
 });
 export type ProfileFile = z.infer<typeof ProfileFile>;
 
@@ -51,14 +55,19 @@ export interface ConnectOptions {
   /** Path of a profile file, instead of looking for one. */
   readonly profile?: string;
   readonly publisherSeedFile?: string;
-  readonly operatorSeedFile?: string;
+  readonly operatorSeedFile?: string | readonly string[];
+  /** Why what is changed is changed: kept in the audit log. */
+  readonly reason?: string;
 }
 
 export interface Profile {
   readonly registry: RegistryAddress | undefined;
   readonly nats: NatsAddress | undefined;
   readonly publisherSeedFile: string | undefined;
+  /** The first of `operatorSeedFiles`. */
   readonly operatorSeedFile: string | undefined;
+  readonly operatorSeedFiles: readonly string[];
+  readonly trust: Roots | undefined;
   /** Where each part comes from, for people: `flag`, `environment` or a file. */
   readonly origin: { readonly file: string | undefined; readonly registry: string; readonly nats: string };
 }
@@ -139,6 +148,11 @@ export function resolveProfile(around: Surroundings, flags: ConnectOptions = {})
       (at.user ?? at.password ?? at.passwordFile ?? at.credentialsFile) !== undefined &&
       (at.url === undefined || `${at.url}` === `${natsAt?.url}`),
   );
+  const operatorSeedFiles = seedFiles(
+    list(flags.operatorSeedFile),
+    set('CIM_OPERATOR_SEED_FILE')?.split(delimiter),
+    list(found.operatorSeedFile),
+  );
   return {
     registry:
       registryAt?.url === undefined
@@ -159,9 +173,24 @@ export function resolveProfile(around: Surroundings, flags: ConnectOptions = {})
             credentialsFile: natsSecret?.credentialsFile,
           },
     publisherSeedFile: seedFile('publisher', flags.publisherSeedFile, set('CIM_PUBLISHER_SEED_FILE'), found.publisherSeedFile),
-    operatorSeedFile: seedFile('operator', flags.operatorSeedFile, set('CIM_OPERATOR_SEED_FILE'), found.operatorSeedFile),
+    operatorSeedFile: operatorSeedFiles[0],
+    operatorSeedFiles,
+    trust: found.trust,
     origin: { file, registry: registryAt?.origin ?? 'nowhere', nats: natsAt?.origin ?? 'nowhere' },
   };
+
+  /** Of operators: as many as are named; else the one of the configuration directory. */
+  function seedFiles(
+    flag: readonly string[] | undefined,
+    variable: readonly string[] | undefined,
+    inFile: readonly string[] | undefined,
+  ): readonly string[] {
+    const here = flag ?? variable;
+    if (here) return here.map((path) => resolve(cwd, path));
+    if (inFile) return inFile.map((path) => resolve(base, path));
+    const own = seedFile('operator', undefined, undefined, undefined);
+    return own === undefined ? [] : [own];
+  }
 
   function seedFile(role: string, flag: string | undefined, variable: string | undefined, inFile: string | undefined) {
     const named = from(cwd, flag ?? variable) ?? from(base, inFile);
@@ -170,6 +199,9 @@ export function resolveProfile(around: Surroundings, flags: ConnectOptions = {})
     return existsSync(own) ? own : undefined;
   }
 }
+
+const list = (one: string | readonly string[] | undefined): readonly string[] | undefined =>
+  typeof one === 'string' ? [one] : one;
 
 function readProfile(file: string): ProfileFile {
   return decodeJson(ProfileFile, readFileSync(file), `profile ${file}`, 'configuration-invalid');

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { cp, readFile, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Fault, signerFromSeed } from '@cim/contracts';
+import { Fault, signerFromSeed, trustOf } from '@cim/contracts';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { bundle, openBundle, sign } from '../src/bundle/bundle.ts';
 import { verifyBundle } from '../src/bundle/verify.ts';
@@ -222,14 +222,22 @@ describe('a signature', () => {
     const signed = sign(built, signer, 1);
     const trusted = [{ name: 'acme', key: signer.publicKey }];
     const verdict = async (bytes: Uint8Array, keys = trusted) =>
-      (await verifyBundle(bytes, signed.envelope, keys)).results
-        .filter(({ result }) => result === 'fail')
+      (
+        await verifyBundle({
+          bytes,
+          envelope: signed.envelope,
+          attestation: signed.attestation,
+          trust: trustOf({ publishers: keys, operators: [], operatorThreshold: 1 }),
+          now: 0,
+        })
+      ).results
+        .filter(({ result }) => result === 'failed')
         .map(({ check }) => check);
     expect(await verdict(signed.bytes)).toEqual([]);
     const other = Uint8Array.from(signed.bytes);
     other[600]! ^= 1;
-    expect(await verdict(other)).toContain('contents');
-    expect(await verdict(signed.bytes, [])).toEqual(['signature']);
+    expect(await verdict(other)).toContain('digest');
+    expect(await verdict(signed.bytes, [])).toEqual(['signature', 'provenance']);
     expect(() => sign(built, signerFromSeed(newSeed('operator').seed), 1)).toThrow(/expected a publisher seed/);
   });
 });

@@ -11,10 +11,12 @@ import { exitOf } from '../src/cli/exit.ts';
 import { createRender } from '../src/cli/render.ts';
 import { cli, folder, hello, write } from './support.ts';
 
-const VERBS =
-  'init keys bundle publish verify deploy undeploy call catalog channel status nodes workloads logs events doctor completion version'.split(
-    ' ',
-  );
+const GROUPS = 'keys secrets hub instance creds token trust audit'.split(' ');
+const VERBS = [
+  ...'init bundle publish verify deploy undeploy sign submit call catalog channel'.split(' '),
+  ...'status nodes workloads logs events doctor debug completion version'.split(' '),
+  ...GROUPS,
+];
 
 describe('a wrong line exits 2 and names what is wrong', () => {
   it.each<[string, string[], string, RegExp]>([
@@ -46,7 +48,7 @@ describe('a wrong line exits 2 and names what is wrong', () => {
     ['too many arguments', ['nodes', 'x'], 'verb', /too many arguments/],
     ['bad level', ['logs', '--level', 'loud'], '--level', /Allowed choices are debug, info, warn, error/],
     ['unknown verb of keys', ['keys', 'nwe'], 'verb', /unknown command 'nwe' \(Did you mean new\?\)/],
-    ['bad role', ['keys', 'new', 'admin'], 'role', /Allowed choices are publisher, operator/],
+    ['bad role', ['keys', 'new', 'admin'], 'role', /Allowed choices are publisher, operator, log/],
     ['bad shell', ['completion', 'tcsh'], 'shell', /Allowed choices are bash, zsh, fish/],
     ['input that is no JSON', ['call', 'a.b', '{name:1}'], 'input', /expected JSON in input/],
     ['input file that is absent', ['call', 'a.b', '@none.json'], 'input', /cannot read none\.json/],
@@ -123,8 +125,18 @@ describe('help', () => {
       const own = await cli(root, [verb, '--help']);
       expect(own.code).toBe(0);
       expect(own.out).toMatch(/Usage: alchemist/);
-      if (verb !== 'keys') expect(own.out).toMatch(/Examples?:\n {2}\$ (?:jq|alchemist) [\s\S]*Exit codes: 0 done/);
-      if (verb !== 'keys') expect(own.out).toContain('--json');
+      const below = GROUPS.includes(verb)
+        ? [...own.out.matchAll(/^ {2}([a-z-]+) (?:\[|<| )/gm)].map(([, name]) => [verb, name!])
+        : [[verb]];
+      expect(below.length).toBeGreaterThan(0);
+      for (const path of below) {
+        const { out } = await cli(root, [...path, '--help']);
+        expect([path, out]).toEqual([
+          path,
+          expect.stringMatching(/Examples?:\n {2}\$ (?:jq|alchemist) [\s\S]*Exit codes: 0 done/),
+        ]);
+        expect([path, out]).toEqual([path, expect.stringContaining('--json')]);
+      }
     }
     expect((await cli(root, [])).code).toBe(2);
     expect((await cli(root, ['keys'])).err).toContain('expected a verb after it; see alchemist keys --help');
@@ -191,7 +203,11 @@ it('scaffolds a project that tests, type-checks, bundles and verifies at once', 
     signed: true,
     capabilities: ['word-counter.hello'],
   });
-  expect((await readdir(project)).filter((name) => name.startsWith('wc.cim')).sort()).toEqual(['wc.cim', 'wc.cim.sig']);
+  expect((await readdir(project)).filter((name) => name.startsWith('wc.cim')).sort()).toEqual([
+    'wc.cim',
+    'wc.cim.provenance',
+    'wc.cim.sig',
+  ]);
   expect((await cli(project, ['verify', 'wc.cim'], { env })).out).toMatch(/verified\n$/);
   const stranger = await cli(project, ['verify', './wc.cim', '--trust', `A${'A'.repeat(55)}`], { env });
   expect([stranger.code, stranger.out.includes('do not run this')]).toEqual([3, true]);

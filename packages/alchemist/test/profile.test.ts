@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Fault } from '@cim/contracts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { newSeed, readSeed, roleOf, signerOf, tooOpen, writeSeed } from '../src/keys.ts';
+import { newSeed, readSeed, signerOf, tooOpen, writeSeed } from '../src/keys.ts';
 import { resolveProfile, tokenOf } from '../src/profile.ts';
 import { bare, folder, write } from './support.ts';
 
@@ -111,9 +111,9 @@ describe('a seed', () => {
 
   it('speaks for one role', async () => {
     const root = await folder();
-    expect(roleOf(newSeed('operator').publicKey)).toBe('operator');
+    expect(newSeed('operator').publicKey).toMatch(/^O/);
     await expect(writeSeed(join(root, 'a'), newSeed('operator').seed, 'publisher')).rejects.toThrow(
-      /expected a publisher seed, found the seed of a operator/,
+      /expected a publisher seed, found the seed of an operator/,
     );
     await expect(writeSeed(join(root, 'b'), 'garbage', 'publisher')).rejects.toMatchObject({ code: 'invalid-input' });
   });

@@ -7,8 +7,10 @@
  * Template grammar: literal tokens, `{name}` one token, `{name...}` the rest (one or more tokens).
  */
 import { z } from 'zod';
+import { AuditEntry } from './audit.ts';
 import { CheckReply, CheckRequest, DrainReply, ProbeReply } from './schema/call.ts';
 import { CimEvent, LogLine } from './schema/event.ts';
+import { LogEntry } from './schema/log-entry.ts';
 import { NodeStatus } from './schema/status.ts';
 
 /** Parties on the wire. `node` is one instance's node-agent and leaf, `workload` speaks through its node. */
@@ -46,6 +48,22 @@ export const channels = {
     from: ['node', 'registry'],
     to: [],
     what: "The same event on its way into the hub's CIM_EVENTS, in order and once, whenever the link allows; stored there under cim.v1.evt.",
+  },
+  audit: {
+    template: 'cim.v1.audit.{phase}',
+    kind: 'stream',
+    payload: AuditEntry,
+    from: ['registry'],
+    to: [],
+    what: 'One entry of the audit log, intent or outcome, on its way into CIM_AUDIT; refused unless it follows the last one.',
+  },
+  transparency: {
+    template: 'cim.v1.transparency.{type}',
+    kind: 'stream',
+    payload: LogEntry,
+    from: ['registry'],
+    to: [],
+    what: 'One entry of the transparency log on its way into CIM_LOG; refused unless it follows the last one.',
   },
   call: {
     template: 'cim.v1.call.{capability...}',

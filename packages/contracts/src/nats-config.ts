@@ -1,6 +1,7 @@
 /**
  * Text of a nats-server configuration from data: what the embedded fleet, the testkit and `alchemist hub init` write to disk.
- * Pure. Users get the permissions of their party and nothing else.
+ * Pure. Who may connect is one of three: users with passwords (each with the permissions of its party and nothing else), identities an
+ * operator signed, or, where neither is said, anyone: for tests on loopback only.
  * Format: nats-server's own (docs.nats.io, "Configuration"); JSON values are valid in it.
  */
 import type { Party } from './channels.ts';
@@ -11,7 +12,25 @@ export interface NatsUser {
   readonly user: string;
   readonly password: string;
   /** Party and id the permissions are those of; absent: everything (an administrator). */
-  readonly party?: { readonly party: Party; readonly id: string };
+  readonly party?: { readonly party: Party; readonly id: string; readonly serves?: readonly string[] };
+}
+
+/** Identities by JWT (decentralised auth): the server knows the operator, and the accounts it is told of. */
+export interface NatsOperator {
+  /** The operator's JWT; names the system account and the keys that may sign accounts. */
+  readonly jwt: string;
+  /** Where the server keeps account JWTs that are pushed to it, so that a revocation outlives a restart. Absolute. */
+  readonly resolverDirectory: string;
+  /** Account JWTs it knows from the start, by account key; a newer one in the directory goes first. */
+  readonly accounts: Readonly<Record<string, string>>;
+}
+
+/** PEM files for a port. */
+export interface NatsTlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Authority that clients' or leaves' own certificates must be signed by; absent: they need none. */
+  readonly caFile?: string;
 }
 
 export interface NatsServerOptions {
@@ -24,6 +43,12 @@ export interface NatsServerOptions {
   readonly maxPayloadBytes?: number;
   /** Users that may connect; empty lets everyone in (for tests on loopback only). */
   readonly users: readonly NatsUser[];
+  /** Identities by JWT instead of `users`. */
+  readonly operator?: NatsOperator;
+  /** TLS for clients. */
+  readonly tls?: NatsTlsFiles;
+  /** Hub side: TLS for leaves. */
+  readonly leafTls?: NatsTlsFiles;
   /** Monitoring port on loopback; absent: off. */
   readonly monitorPort?: number;
   /** Hub side: port where leaves join. */
@@ -38,8 +63,11 @@ export interface NatsServerOptions {
    * to be reached through a proxy alone names one here that answers nobody.
    */
   readonly leafAdvertise?: string;
-  /** Leaf side: hubs to join, with the user and password of this leaf in the address. */
-  readonly remotes?: readonly { readonly url: string }[];
+  /**
+   * Leaf side: hubs to join, with the user and password of this leaf in the address, or its credentials file, which is read again at every
+   * connect. `caFile`: authority of the hub's certificate, where it is none the system knows.
+   */
+  readonly remotes?: readonly { readonly url: string; readonly credentialsFile?: string; readonly caFile?: string }[];
   readonly jetstreamMaxMemory?: string;
   readonly jetstreamMaxFile?: string;
   /** File to write the process id to. */
@@ -62,12 +90,18 @@ export function renderNatsConfig(options: NatsServerOptions): string {
       max_file_store: bytesOf(options.jetstreamMaxFile ?? '16GB'),
     },
   };
-  if (options.users.length > 0) {
+  if (options.tls !== undefined) config['tls'] = tlsFiles(options.tls);
+  if (options.operator !== undefined) {
+    const { jwt, resolverDirectory, accounts } = options.operator;
+    config['operator'] = jwt;
+    config['resolver'] = { type: 'full', dir: resolverDirectory, allow_delete: false, interval: '2m' };
+    config['resolver_preload'] = accounts;
+  } else if (options.users.length > 0) {
     config['authorization'] = {
       users: options.users.map(({ user, password, party }) => ({
         user,
         password,
-        ...(party === undefined ? {} : { permissions: permissionsOf(party.party, party.id) }),
+        ...(party === undefined ? {} : { permissions: permissionsOf(party.party, party.id, party) }),
       })),
     };
   }
@@ -80,10 +114,24 @@ export function renderNatsConfig(options: NatsServerOptions): string {
             port: options.leafPort,
             no_advertise: options.advertiseLeafPort !== true,
             ...(options.leafAdvertise === undefined ? {} : { advertise: options.leafAdvertise }),
+            ...(options.leafTls === undefined ? {} : { tls: tlsFiles(options.leafTls) }),
           }),
-      // A leaf that waits a minute between tries is offline for a minute longer than its link.
-      ...(options.remotes ? { reconnect: '1s', remotes: options.remotes.map(({ url }) => ({ url })) } : {}),
+      // A leaf that waits a minute between tries is offline for a minute longer than its link. Also how long it is away when its
+      // credential is changed.
+      ...(options.remotes ? { reconnect: '250ms', remotes: options.remotes.map(remote) } : {}),
     };
   }
   return `${JSON.stringify(config, null, 2)}\n`;
 }
+
+const remote = ({ url, credentialsFile, caFile }: NonNullable<NatsServerOptions['remotes']>[number]) => ({
+  url,
+  ...(credentialsFile === undefined ? {} : { credentials: credentialsFile }),
+  ...(caFile === undefined ? {} : { tls: { ca_file: caFile } }),
+});
+
+const tlsFiles = ({ certFile, keyFile, caFile }: NatsTlsFiles) => ({
+  cert_file: certFile,
+  key_file: keyFile,
+  ...(caFile === undefined ? {} : { ca_file: caFile, verify: true }),
+});

@@ -7,11 +7,13 @@
  * M3. Nobody listens in on another's inbox, and nobody but the hub's own JetStream can speak into a hub inbox.
  * Answers: who answers requests may publish to every inbox, `_INBOX.>`. The server's `allow_responses` would be narrower, but a leaf is told
  * of an inbox only where its user may publish to it, so with it alone no answer finds its way over a leaf link (nats-server 2.15).
+ * M4. A node answers only the capabilities it was enrolled for; without a word on that, any (`serves`).
+ * M5. A node makes, sees and ends only consumers that bear its own name ({@link consumerNames}); streams tell it nothing of others.
  * JetStream API subjects: nats-server `server/jetstream_api.go`; a leaf reaches the hub's API as `$JS.hub.API.>`, a client of the hub
  * as `$JS.API.>` or under the domain.
  */
 import { type Channel, type ChannelName, channels, type Party, patternOf } from './channels.ts';
-import { type Access, rowsAt, streamName, type TopologyRow } from './topology.ts';
+import { type Access, consumerNames, rowsAt, type StreamRow, streamName, type TopologyRow } from './topology.ts';
 
 export interface SubjectPermissions {
   readonly publish: { readonly allow: readonly string[] };
@@ -27,11 +29,16 @@ export const inboxPrefix = (party: Party, id: string): string => `_INBOX.${party
  */
 export const hubInboxPrefix = (party: Party, id: string): string => `_INBOX_HUB.${party}.${id}`;
 
+export interface PermissionOptions {
+  /** Capability patterns a node may answer, e.g. `["document.*"]`, or what stands for them in a template. Absent: all. */
+  readonly serves?: readonly string[];
+}
+
 /**
  * What a party may do on the hub.
  * @param id the instance for `node`, else any name that makes the inbox prefix its own
  */
-export function permissionsOf(party: Party, id: string): SubjectPermissions {
+export function permissionsOf(party: Party, id: string, { serves }: PermissionOptions = {}): SubjectPermissions {
   const publish = new Set<string>();
   const subscribe = new Set<string>([`${inboxPrefix(party, id)}.>`, `${hubInboxPrefix(party, id)}.>`]);
   for (const name of Object.keys(channels) as ChannelName[]) {
@@ -39,7 +46,10 @@ export function permissionsOf(party: Party, id: string): SubjectPermissions {
     const hasInstance = channel.template.includes('{instance}');
     const own = party === 'node' && hasInstance ? patternOf(name, { instance: id } as never) : patternOf(name);
     if (channel.from.includes(party)) publish.add(openEnded(channel.anyInstance ? patternOf(name) : own));
-    if (channel.to.includes(party)) subscribe.add(openEnded(own));
+    if (!channel.to.includes(party)) continue;
+    if (party === 'node' && name === 'call' && serves !== undefined) {
+      for (const pattern of serves) subscribe.add(patternOf(name).replace(/>$/, pattern));
+    } else subscribe.add(openEnded(own));
   }
   // Requests for services discovery (NATS ADR-32): everyone may ask, nodes answer.
   if (party === 'node')
@@ -74,19 +84,21 @@ function answers(party: Party): boolean {
   return Object.values(channels).some((channel: Channel) => channel.kind === 'request' && channel.to.includes(party));
 }
 
+/** What the subjects of a stream begin with as they are stored. */
+const storedUnder = (row: StreamRow): string => (row.transform?.dest ?? row.subjects[0]!).replace(/\.>$/, '');
+
 function apiSubjects(row: TopologyRow, access: Access, id: string): string[] {
   const stream = streamName(row);
-  const data = row.type === 'kv' ? `$KV.${row.name}` : row.type === 'object' ? `$O.${row.name}` : 'cim.v1.evt';
+  const data = row.type === 'kv' ? `$KV.${row.name}` : row.type === 'object' ? `$O.${row.name}` : storedUnder(row);
   const own = row.type === 'kv' && row.ownPrefix !== undefined ? row.ownPrefix.replace('{instance}', id) : `${id}.>`;
   const read = (filter: string) => [
-    `$JS.API.STREAM.INFO.${stream}`,
-    `$JS.API.CONSUMER.CREATE.${stream}.*.${filter}`,
-    `$JS.API.CONSUMER.INFO.${stream}.*`,
-    `$JS.API.CONSUMER.DELETE.${stream}.*`,
-    `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
+    ...consumerNames(row, id).flatMap((consumer) => [
+      `$JS.API.CONSUMER.CREATE.${stream}.${consumer}.${filter}`,
+      `$JS.API.CONSUMER.INFO.${stream}.${consumer}`,
+      `$JS.API.CONSUMER.DELETE.${stream}.${consumer}`,
+      `$JS.FC.${stream}.${consumer}.>`,
+    ]),
     `$JS.API.DIRECT.GET.${stream}.${filter}`,
-    `$JS.ACK.${stream}.>`,
-    `$JS.FC.${stream}.>`,
   ];
   switch (access) {
     case 'none':
@@ -94,16 +106,22 @@ function apiSubjects(row: TopologyRow, access: Access, id: string): string[] {
     case 'read-own':
       return read(`${data}.${own}`);
     case 'read':
-      return [...read(`${data}.>`), `$JS.API.DIRECT.GET.${stream}`, `$JS.API.STREAM.MSG.GET.${stream}`];
+      return [...read(`${data}.>`), `$JS.API.DIRECT.GET.${stream}`];
     case 'write-own':
       return row.type === 'stream'
-        ? [`$JS.API.STREAM.INFO.${stream}`, `$JS.API.DIRECT.GET.${stream}.${data}.${id}.>`]
-        : [
-            `$JS.API.STREAM.INFO.${stream}`,
-            `${data}.${own}`,
-            `$JS.API.${data}.${own}`,
-            `$JS.API.DIRECT.GET.${stream}.${data}.${own}`,
-          ];
+        ? [`$JS.API.DIRECT.GET.${stream}.${data}.${id}.>`]
+        : [`${data}.${own}`, `$JS.API.${data}.${own}`];
+    case 'append':
+      return [
+        `$JS.API.STREAM.CREATE.${stream}`,
+        `$JS.API.STREAM.INFO.${stream}`,
+        `$JS.API.STREAM.MSG.GET.${stream}`,
+        `$JS.API.CONSUMER.CREATE.${stream}.*.>`,
+        `$JS.API.CONSUMER.INFO.${stream}.*`,
+        `$JS.API.CONSUMER.DELETE.${stream}.*`,
+        `$JS.API.DIRECT.GET.${stream}`,
+        `$JS.FC.${stream}.>`,
+      ];
     case 'all':
       return [
         `$JS.API.STREAM.*.${stream}`,

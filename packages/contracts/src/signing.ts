@@ -8,7 +8,7 @@
  *     A signed envelope has one spelling: no byte of it can change and still verify.
  * S3. Verification never depends on the key id alone: the signature is checked with the trusted key of that id.
  */
-import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { fromPublic, fromSeed, type KeyPair } from '@nats-io/nkeys';
 import canonicalize from 'canonicalize';
 import { decodeJson, Fault } from './errors.ts';
@@ -16,9 +16,12 @@ import { Digest, PublicKey } from './ids.ts';
 import type { Desired } from './schema/desired.ts';
 import type { Manifest } from './schema/manifest.ts';
 import { BundleStatement, type Envelope, type Signature } from './schema/signature.ts';
+import type { TrustDocument, TrustedKey } from './schema/trust.ts';
 
 export const BUNDLE_PAYLOAD_TYPE = 'application/vnd.cim.bundle.v1+json';
 export const DESIRED_PAYLOAD_TYPE = 'application/vnd.cim.desired.v1+json';
+export const TRUST_PAYLOAD_TYPE = 'application/vnd.cim.trust.v1+json';
+export const LOG_PAYLOAD_TYPE = 'application/vnd.cim.log.v1+json';
 
 /** RFC 8785 canonical JSON, UTF-8. @throws Fault `invalid-input` for what JSON cannot say (NaN, a circle, half a character) */
 export function canonicalBytes(value: unknown): Uint8Array {
@@ -71,7 +74,8 @@ export function signerFromSeed(seed: string): Signer {
   }
   const publicKey = PublicKey.safeParse(pair.getPublicKey());
   if (!publicKey.success) throw new Fault('invalid-input', 'key: expected a publisher (SA…) or operator (SO…) seed');
-  return { publicKey: publicKey.data, sign: (bytes) => pair.sign(bytes) };
+  const key = privateKeyOf(new TextDecoder().decode(pair.getSeed()));
+  return { publicKey: publicKey.data, sign: (bytes) => new Uint8Array(sign(null, bytes, key)) };
 }
 
 /** Bytes of base64 in its one canonical spelling: base64 leaves bits over, and a second spelling would be a second envelope. */
@@ -82,16 +86,39 @@ function exactBase64(text: string): Buffer | undefined {
 
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
+/** Bytes of base32 without padding. */
+function base32(text: string): Buffer {
+  let bits = 0n;
+  for (const digit of text) bits = (bits << 5n) | BigInt(BASE32.indexOf(digit));
+  const size = Math.floor((text.length * 5) / 8);
+  bits >>= BigInt(text.length * 5 - size * 8);
+  return Buffer.from(bits.toString(16).padStart(size * 2, '0'), 'hex');
+}
+
+/** What stands before the 32 bytes of an Ed25519 private key in PKCS #8 (RFC 8410, section 7). */
+const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
+
+/** The Ed25519 key inside a seed nkey (base32 of two bytes of prefix, 32 bytes, checksum), for the native signer. */
+const privateKeyOf = (seed: string): KeyObject =>
+  createPrivateKey({ key: Buffer.concat([PKCS8, base32(seed).subarray(2, 34)]), format: 'der', type: 'pkcs8' });
+
+/** Keys in use are few and are asked for again with every signature. */
+const keyObjects = new Map<PublicKey, KeyObject>();
+const MOST_KEYS = 1_000;
+
 /**
  * The Ed25519 key inside a public nkey (base32 of prefix, 32 bytes, checksum), for the native verifier: nkeys' own, in JavaScript, holds
  * the thread for milliseconds a signature, which a node with a thousand documents cannot spare. @throws when it is no nkey
  */
 function keyObjectOf(key: PublicKey): KeyObject {
+  const known = keyObjects.get(key);
+  if (known) return known;
   fromPublic(key); // Checks prefix and checksum.
-  let bits = 0n;
-  for (const digit of key) bits = (bits << 5n) | BigInt(BASE32.indexOf(digit));
-  const x = Buffer.from(bits.toString(16).padStart(70, '0'), 'hex').subarray(1, 33).toString('base64url');
-  return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+  const x = base32(key).subarray(1, 33).toString('base64url');
+  const made = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+  if (keyObjects.size >= MOST_KEYS) keyObjects.clear();
+  keyObjects.set(key, made);
+  return made;
 }
 
 function verifyWith(key: PublicKey, bytes: Uint8Array, sig: string): boolean {
@@ -103,10 +130,8 @@ function verifyWith(key: PublicKey, bytes: Uint8Array, sig: string): boolean {
   }
 }
 
-export interface TrustedSigner {
-  readonly name: string;
-  readonly key: PublicKey;
-}
+/** A key that is trusted, and within which bounds; who they are judged by is in trust.ts. */
+export type TrustedSigner = Readonly<TrustedKey>;
 
 export function signStatement(statement: BundleStatement, signer: Signer): Envelope {
   const payload = canonicalBytes(BundleStatement.parse(statement));
@@ -151,13 +176,28 @@ function firstGood(
   bytes: Uint8Array,
   what: string,
 ): TrustedSigner {
+  return goodOf(signatures, trusted, bytes, what)[0]!;
+}
+
+/**
+ * Everyone trusted whose signature is good, each once, in the order they signed; at least one.
+ * @throws Fault `signer-unknown`, `signature-invalid`
+ */
+function goodOf(
+  signatures: readonly Signature[],
+  trusted: readonly TrustedSigner[],
+  bytes: Uint8Array,
+  what: string,
+): TrustedSigner[] {
   let known = false;
+  const good: TrustedSigner[] = [];
   for (const { keyid, sig } of signatures) {
     const signer = trusted.find(({ key }) => key === keyid);
-    if (!signer) continue;
+    if (!signer || good.includes(signer)) continue;
     known = true;
-    if (verifyWith(signer.key, bytes, sig)) return signer;
+    if (verifyWith(signer.key, bytes, sig)) good.push(signer);
   }
+  if (good.length > 0) return good;
   const ids = signatures.map(({ keyid }) => keyid).join(', ') || 'nobody';
   throw known
     ? new Fault('signature-invalid', `${what}: the signature of ${ids} does not fit`)
@@ -167,17 +207,56 @@ function firstGood(
       );
 }
 
-export function signDesired(document: Desired, signer: Signer): Signature {
-  const bytes = preAuthEncoding(DESIRED_PAYLOAD_TYPE, canonicalBytes(document));
-  return { keyid: signer.publicKey, sig: Buffer.from(signer.sign(bytes)).toString('base64') };
+/** Everyone trusted who signed the envelope well. @throws Fault as {@link verifyStatement} */
+export function statementSigners(
+  envelope: Envelope,
+  trusted: readonly TrustedSigner[],
+): { readonly statement: BundleStatement; readonly signers: readonly TrustedSigner[] } {
+  const statement = claimedStatement(envelope);
+  const bytes = preAuthEncoding(BUNDLE_PAYLOAD_TYPE, Buffer.from(envelope.payload, 'base64'));
+  const what = `bundle ${statement.name}@${statement.version}`;
+  return { statement, signers: goodOf(envelope.signatures, trusted, bytes, what) };
 }
 
-/** The operator whose signature on the document is good. @throws Fault as {@link verifyStatement} */
+/** A signature over any bytes, under a type of its own so that it can never be taken for another kind of document. */
+export function signBytes(payloadType: string, bytes: Uint8Array, signer: Signer): Signature {
+  return { keyid: signer.publicKey, sig: Buffer.from(signer.sign(preAuthEncoding(payloadType, bytes))).toString('base64') };
+}
+
+/** Everyone trusted who signed the bytes well, each once. @throws Fault `signer-unknown`, `signature-invalid` */
+export function signersOf(
+  payloadType: string,
+  bytes: Uint8Array,
+  signatures: readonly Signature[],
+  trusted: readonly TrustedSigner[],
+  what: string,
+): readonly TrustedSigner[] {
+  return goodOf(signatures, trusted, preAuthEncoding(payloadType, bytes), what);
+}
+
+export function signDesired(document: Desired, signer: Signer): Signature {
+  return signBytes(DESIRED_PAYLOAD_TYPE, canonicalBytes(document), signer);
+}
+
+/** Everyone trusted who signed the document well, each once. @throws Fault as {@link verifyStatement} */
+export function desiredSigners(
+  document: Desired,
+  signatures: readonly Signature[],
+  trusted: readonly TrustedSigner[],
+): readonly TrustedSigner[] {
+  const what = `desired ${document.instance}.${document.kind}.${document.name}`;
+  return signersOf(DESIRED_PAYLOAD_TYPE, canonicalBytes(document), signatures, trusted, what);
+}
+
+/** An operator whose signature on the document is good. @throws Fault as {@link verifyStatement} */
 export function verifyDesired(
   document: Desired,
   signatures: readonly Signature[],
   trusted: readonly TrustedSigner[],
 ): TrustedSigner {
-  const bytes = preAuthEncoding(DESIRED_PAYLOAD_TYPE, canonicalBytes(document));
-  return firstGood(signatures, trusted, bytes, `desired ${document.instance}.${document.kind}.${document.name}`);
+  return desiredSigners(document, signatures, trusted)[0]!;
+}
+
+export function signTrust(document: TrustDocument, signer: Signer): Signature {
+  return signBytes(TRUST_PAYLOAD_TYPE, canonicalBytes(document), signer);
 }

@@ -8,8 +8,8 @@
  */
 
 export type Place = 'hub' | 'leaf';
-/** What a party may do with it: nothing, read its own keys, write its own keys, read all, do all. */
-export type Access = 'none' | 'read-own' | 'write-own' | 'read' | 'all';
+/** What a party may do with it: nothing, read its own keys, write its own keys, read all, make it and add to it, do all. */
+export type Access = 'none' | 'read-own' | 'write-own' | 'read' | 'append' | 'all';
 
 interface Base {
   readonly place: Place;
@@ -18,6 +18,8 @@ interface Base {
   /** Most consumers; one watcher per node, with room for reconnect storms. */
   readonly maxConsumers: number;
   readonly access: { readonly node: Access; readonly registry: Access; readonly alchemist: Access };
+  /** A node reads it by consumers of its own; see {@link consumerNames}. */
+  readonly readers?: true;
 }
 export interface KvRow extends Base {
   readonly type: 'kv';
@@ -37,8 +39,12 @@ export interface StreamRow extends Base {
   readonly subjects: readonly string[];
   /** Rewrites subjects as they are stored. */
   readonly transform?: { readonly src: string; readonly dest: string };
+  /** 0 keeps for ever. */
   readonly maxAgeMs: number;
+  /** -1 for no bound but that of the disk. */
   readonly maxBytes: number;
+  /** What is in stays as it is: the server refuses deletes and purges, and nothing is dropped for age or room. */
+  readonly appendOnly?: boolean;
   /** Window in which a repeated Nats-Msg-Id is one message, ms. */
   readonly duplicateWindowMs: number;
 }
@@ -55,6 +61,7 @@ export const topology = {
     what: 'Bundle bytes by digest (hex), in chunks.',
     maxConsumers: 20_000,
     access: { node: 'read', registry: 'all', alchemist: 'none' },
+    readers: true,
   },
   catalog: {
     type: 'kv',
@@ -78,6 +85,7 @@ export const topology = {
     maxConsumers: 20_000,
     ownPrefix: '{instance}.>',
     access: { node: 'read-own', registry: 'all', alchemist: 'none' },
+    readers: true,
   },
   nodes: {
     type: 'kv',
@@ -90,6 +98,67 @@ export const topology = {
     maxConsumers: 20_000,
     ownPrefix: '{instance}',
     access: { node: 'write-own', registry: 'all', alchemist: 'none' },
+  },
+  tokens: {
+    type: 'kv',
+    place: 'hub',
+    name: 'CIM_TOKENS',
+    what: 'Managed tokens of the registry by id: hashes, roles and scopes; never a token.',
+    history: 16,
+    ttlMs: 0,
+    maxValueBytes: MiB / 16,
+    maxConsumers: 20_000,
+    access: { node: 'none', registry: 'all', alchemist: 'none' },
+  },
+  identities: {
+    type: 'kv',
+    place: 'hub',
+    name: 'CIM_IDENTITIES',
+    what: 'Who each instance is: its keys, what it may serve; enrolment tokens as hashes. Never a token, never a seed.',
+    history: 4,
+    ttlMs: 0,
+    maxValueBytes: MiB / 16,
+    maxConsumers: 20_000,
+    access: { node: 'none', registry: 'all', alchemist: 'none' },
+  },
+  audit: {
+    type: 'stream',
+    place: 'hub',
+    name: 'CIM_AUDIT',
+    what: 'Every change made through a registry, by whom and why, as a hash chain.',
+    subjects: ['cim.v1.audit.>'],
+    maxAgeMs: 0,
+    maxBytes: -1,
+    appendOnly: true,
+    duplicateWindowMs: 120_000,
+    maxConsumers: 20_000,
+    access: { node: 'none', registry: 'append', alchemist: 'none' },
+  },
+  trust: {
+    type: 'kv',
+    place: 'hub',
+    name: 'CIM_TRUST',
+    what: 'The trust document: publishers added, keys and bundles revoked, signed by operators.',
+    history: 16,
+    ttlMs: 0,
+    maxValueBytes: MiB,
+    maxConsumers: 20_000,
+    access: { node: 'read', registry: 'all', alchemist: 'none' },
+    readers: true,
+  },
+  transparency: {
+    type: 'stream',
+    place: 'hub',
+    name: 'CIM_LOG',
+    what: 'The transparency log: what was published, as a hash chain signed by the log key. Nodes and auditors read it.',
+    subjects: ['cim.v1.transparency.>'],
+    maxAgeMs: 0,
+    maxBytes: -1,
+    appendOnly: true,
+    duplicateWindowMs: 120_000,
+    maxConsumers: 20_000,
+    access: { node: 'read', registry: 'append', alchemist: 'none' },
+    readers: true,
   },
   fleetEvents: {
     type: 'stream',
@@ -124,6 +193,17 @@ export const workloadBucket = (kind: string, name: string): string => `CIM_WL_${
 /** Rows of a place. */
 export function rowsAt(place: Place): readonly TopologyRow[] {
   return Object.values(topology).filter((row) => row.place === place);
+}
+
+/** Consumers one node may hold at a time on one stream. */
+const READERS = 4;
+
+/**
+ * Names of the consumers a node may hold on a stream of the hub: few, fixed, and whole tokens, so that its permissions can say each of
+ * them and none of another node's (no instance id has an underscore, so none can be mistaken for another's).
+ */
+export function consumerNames(row: TopologyRow, instance: string): readonly string[] {
+  return Array.from({ length: row.readers ? READERS : 0 }, (_, slot) => `${instance}_${slot}`);
 }
 
 /** Name of the stream behind a row, as the JetStream API knows it. */

@@ -32,7 +32,7 @@ describe('the smallest configuration is a whole one', () => {
       nats: { url: 'nats://127.0.0.1:4222', hubDomain: 'hub' },
       http: { host: '127.0.0.1', port: 9090 },
       stateDirectory: '/var/lib/cim-agent',
-      trust: { publishers: [], operators: [] },
+      trust: { publishers: [], operators: [], operatorThreshold: 1, logs: [] },
       sandbox: {
         maxWorkloads: 1000,
         spareCells: 1,
@@ -41,7 +41,18 @@ describe('the smallest configuration is a whole one', () => {
         maxQueue: 1024,
         startTimeout: '20s',
         cgroup: 'auto',
+        isolation: 'auto',
+        requireLayers: [],
+        jitless: 'off',
+        jitlessPublishers: [],
+        allow: [],
+        rates: { kv: 5000, publish: 2000, emit: 200, call: 5000, fetch: 50, other: 1000, log: 100 },
+        maxFetches: 8,
+        maxValue: '1MB',
+        metricNames: 50,
+        debug: false,
       },
+      policy: {},
       cache: { maxBytes: '8Gi' },
       timing: { heartbeat: '10s', resync: '30s', drain: '20s', probe: '10s' },
       domains: {},
@@ -52,13 +63,23 @@ describe('the smallest configuration is a whole one', () => {
   it('of a registry', () => {
     expect(decode(RegistryConfig, registry(), 'configuration')).toEqual({
       nats: { url: 'nats://127.0.0.1:4222', domain: 'hub' },
-      http: { host: '127.0.0.1', port: 8484 },
+      http: { host: '127.0.0.1', port: 8484, maxConnections: 4096, bodyTimeout: '20s' },
       tokensFile: '/etc/cim/tokens.json',
-      trust: { publishers: [], operators: [] },
+      trust: { publishers: [], operators: [], operatorThreshold: 1 },
+      transparency: {},
       topology: { replicas: 1, storage: 'file' },
-      limits: { maxBundle: '256Mi', maxBody: '1Mi', requestsPerMinute: 6000 },
+      limits: { maxBundle: '256Mi', maxBody: '1Mi', requestsPerMinute: 6000, failuresPerMinute: 30 },
       log: { level: 'info' },
     });
+  });
+
+  it('a threshold that nobody could meet is refused, with the path', () => {
+    const key = (prefix: string) => ({ name: 'ann', key: `${prefix}${'A'.repeat(55)}` });
+    const with_ = (trust: object) => NodeAgentConfig.safeParse(node({ trust }));
+    expect(with_({ operators: [key('O')], operatorThreshold: 1 }).success).toBe(true);
+    const found = with_({ operators: [key('O')], operatorThreshold: 2 });
+    expect(found.error?.issues.map(({ path }) => path.join('.'))).toEqual(['trust.operatorThreshold']);
+    expect(RegistryConfig.safeParse(registry({ trust: { operatorThreshold: 2 } })).success).toBe(false);
   });
 
   it('an empty section is the same as none', () => {

@@ -3,12 +3,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   channels,
+  consumerNames,
   hubInboxPrefix,
   inboxPrefix,
   type Party,
   patternOf,
   permissionsOf,
+  rowsAt,
   SubjectPattern,
+  streamName,
+  subjectOf,
   subjectsOverlap,
   subjectWithin,
   topology,
@@ -56,6 +60,11 @@ describe('permissions', () => {
     );
   });
 
+  it('to subscribe never end in "*": nats-server hears ">" in it (see policy.test.ts)', () => {
+    for (const party of parties)
+      expect(permissionsOf(party, 'a').subscribe.allow.filter((subject) => subject.endsWith('*'))).toEqual([]);
+  });
+
   it('of a node never name another instance (M1)', () => {
     fc.assert(
       fc.property(label, label, (id, other) => {
@@ -78,7 +87,7 @@ describe('permissions', () => {
           list.map((subject) =>
             subject
               .split('.')
-              .map((part) => (part === 'ID' ? id : part))
+              .map((part) => part.replace(/^ID(?=_\d$|$)/, id))
               .join('.'),
           );
         const sorted = (list: readonly string[]) => [...list].sort();
@@ -108,9 +117,11 @@ describe('permissions', () => {
 
   it('let a node read its own desired documents and write its own status', () => {
     expect(overlaps('node', 'a', 'publish', '$KV.CIM_DESIRED.>')).toEqual([]);
-    expect(may('node', 'a', 'publish', '$JS.API.CONSUMER.CREATE.KV_CIM_DESIRED.x.$KV.CIM_DESIRED.a.>')).toBe(true);
-    expect(may('node', 'a', 'publish', '$JS.API.CONSUMER.CREATE.KV_CIM_DESIRED.x.$KV.CIM_DESIRED.b.>')).toBe(false);
-    expect(may('node', 'a', 'publish', '$JS.API.CONSUMER.CREATE.KV_CIM_DESIRED.x.$KV.CIM_DESIRED.>')).toBe(false);
+    expect(may('node', 'a', 'publish', '$JS.API.CONSUMER.CREATE.KV_CIM_DESIRED.a_0.$KV.CIM_DESIRED.a.>')).toBe(true);
+    expect(may('node', 'a', 'publish', '$JS.API.CONSUMER.CREATE.KV_CIM_DESIRED.b_0.$KV.CIM_DESIRED.a.>')).toBe(false);
+    expect(may('node', 'a', 'publish', '$JS.API.CONSUMER.CREATE.KV_CIM_DESIRED.a_0.$KV.CIM_DESIRED.b.>')).toBe(false);
+    expect(may('node', 'a', 'publish', '$JS.API.CONSUMER.CREATE.KV_CIM_DESIRED.a_0.$KV.CIM_DESIRED.>')).toBe(false);
+    expect(may('node', 'a', 'publish', '$JS.API.STREAM.INFO.KV_CIM_DESIRED')).toBe(false);
     expect(may('node', 'a', 'publish', '$JS.API.DIRECT.GET.KV_CIM_DESIRED.$KV.CIM_DESIRED.b.agent.x')).toBe(false);
     expect(may('node', 'a', 'publish', '$KV.CIM_NODES.a')).toBe(true);
     expect(may('node', 'a', 'publish', '$KV.CIM_NODES.b')).toBe(false);
@@ -158,5 +169,35 @@ describe('permissions', () => {
       for (const party of row.to as readonly Party[])
         expect([name, party, may(party, 'a', 'subscribe', pattern)]).toEqual([name, party, true]);
     }
+  });
+
+  it('let a node hold consumers of its own name and touch no other (M5)', () => {
+    const rows = rowsAt('hub').filter(({ readers }) => readers);
+    expect(rows.length).toBeGreaterThan(1);
+    for (const row of rows)
+      for (const verb of ['INFO', 'DELETE']) {
+        const subject = (consumer: string) => `$JS.hub.API.CONSUMER.${verb}.${streamName(row)}.${consumer}`;
+        for (const own of consumerNames(row, 'a'))
+          expect([own, may('node', 'a', 'publish', subject(own))]).toEqual([own, true]);
+        for (const other of [...consumerNames(row, 'b'), ...consumerNames(row, 'a-0'), 'x', '*'])
+          expect([other, overlaps('node', 'a', 'publish', subject(other)).length]).toEqual([other, other === '*' ? 4 : 0]);
+      }
+  });
+
+  it('let a node answer what it was enrolled for and nothing else (M4)', () => {
+    const answers = (serves: readonly string[] | undefined, capability: string) =>
+      permissionsOf('node', 'a', serves === undefined ? {} : { serves }).subscribe.allow.some((allowed) =>
+        subjectWithin(subjectOf('call', { capability }), allowed),
+      );
+    expect(answers(undefined, 'any.thing')).toBe(true);
+    expect(answers(['>'], 'any.thing')).toBe(true);
+    expect(answers([], 'any.thing')).toBe(false);
+    expect(answers(['document.*', 'greeting.say'], 'document.process')).toBe(true);
+    expect(answers(['document.*', 'greeting.say'], 'greeting.say')).toBe(true);
+    expect(answers(['document.*', 'greeting.say'], 'greeting.shout')).toBe(false);
+    expect(answers(['document.*'], 'document.process.fast')).toBe(false);
+    // Who calls a node by its name is answered by that node: no pattern stands between.
+    const at = permissionsOf('node', 'a', { serves: [] }).subscribe.allow;
+    expect(at.some((allowed) => subjectWithin(subjectOf('callAt', { instance: 'a', capability: 'x' }), allowed))).toBe(true);
   });
 });

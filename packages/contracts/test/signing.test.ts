@@ -1,4 +1,4 @@
-import { createAccount, createCluster, createServer, createUser, fromPublic } from '@nats-io/nkeys';
+import { createAccount, createCluster, createOperator, createServer, createUser, fromPublic } from '@nats-io/nkeys';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -335,6 +335,7 @@ describe('a signed desired document', () => {
     ['issuedAt', { issuedAt: '2026-01-31T12:00:01Z' }],
     ['issuedBy', { issuedBy: 'mallory' }],
     ['reason', { reason: 'because' }],
+    ['secrets', { secrets: { smtp: { to: `X${'A'.repeat(55)}`, from: `X${'B'.repeat(55)}`, box: 'AAAA' } } }],
     ['bundle', { bundle: { ...document.bundle, size: 4 } }],
     ['envelope', { bundle: { ...document.bundle, envelope: envelope() } }],
   ])('with another %s is signature-invalid', (_, change) => {
@@ -357,6 +358,7 @@ describe('a signed desired document', () => {
         'resources',
         'configuration',
         'config',
+        'secrets',
         'rollback',
         'issuedAt',
         'issuedBy',
@@ -385,5 +387,19 @@ describe('a signed desired document', () => {
     expect(codeOf(() => verifyStatement({ ...raw, signatures: [crossed] }, trust(alice)))).toBe('signature-invalid');
     const back = signStatement(statement(), alice).signatures;
     expect(codeOf(() => verifyDesired(statement() as never, back, trust(alice)))).toBe('signature-invalid');
+  });
+});
+
+describe('the native signer', () => {
+  it('signs as nkeys itself does, byte by byte, for every kind of key', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), fc.boolean(), (bytes, isOperator) => {
+        const pair = isOperator ? createOperator() : createAccount();
+        const signer = signerFromSeed(new TextDecoder().decode(pair.getSeed()));
+        expect(signer.publicKey).toBe(pair.getPublicKey());
+        expect(Buffer.from(signer.sign(bytes)).toString('hex')).toBe(Buffer.from(pair.sign(bytes)).toString('hex'));
+      }),
+      { numRuns: 20 },
+    );
   });
 });

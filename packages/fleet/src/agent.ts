@@ -15,11 +15,21 @@ export interface AgentOptions {
   readonly secrets: Secrets;
   readonly instance: string;
   readonly leafUrl: string;
+  /** Who renews its credential, and where that lies. */
+  readonly identity?: { readonly registry: string; readonly credentialsFile: string };
   readonly wishedPort?: number | undefined;
   readonly overlay?: Overlay | undefined;
 }
 
-export function startAgent({ directory, secrets, instance, leafUrl, wishedPort, overlay }: AgentOptions): Promise<Daemon> {
+export function startAgent({
+  directory,
+  secrets,
+  instance,
+  leafUrl,
+  identity,
+  wishedPort,
+  overlay,
+}: AgentOptions): Promise<Daemon> {
   const own = join(instanceDirectory(directory, instance), 'agent');
   const configFile = join(own, 'config.json');
   const user = agentUser(instance);
@@ -37,6 +47,7 @@ export function startAgent({ directory, secrets, instance, leafUrl, wishedPort, 
         http: { host: '127.0.0.1', port: await portFor(configFile, again ? undefined : wishedPort, again) },
         stateDirectory: join(own, 'state'),
         secretsDirectory,
+        ...(identity === undefined ? {} : { identity }),
         // Several instances share one machine here, and during a version change two versions share an instance: what workloads ask
         // for at most is not counted against what one machine has. Each is still held to what it asks for.
         sandbox: { cpu: '64', memory: '256Gi' },

@@ -8,14 +8,15 @@
  * F3. One fleet to a directory at a time; what a fleet that was killed left running is ended first.
  * F4. With `revive`, a process that ends without having been asked to is started again, with growing pauses, as a service manager would.
  */
-import { existsSync, statfsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { Fault, InstanceId, renderBytes, startParts, systemClock } from '@cim/contracts';
 import { startAgent } from './agent.ts';
 import type { Daemon } from './daemon.ts';
 import { writeJson } from './files.ts';
 import { startHub } from './hub.ts';
-import { startLeaf } from './leaf.ts';
+import { enrolInstance, type Identities, openIdentities } from './identities.ts';
+import { instanceDirectory, startLeaf } from './leaf.ts';
 import { endLeftovers, takeLock } from './machine/lock.ts';
 import { signal } from './machine/surroundings.ts';
 import { type Link, openLink } from './nats/link.ts';
@@ -30,6 +31,10 @@ export interface FleetOptions {
   readonly directory: string;
   /** Ids of the instances. Default `cim-a` and `cim-b`. */
   readonly instances?: readonly string[];
+  /** `jwt`: each party has an identity of its own, leaves by enrolment; `password`: users in the hub's configuration. Default. */
+  readonly identities?: 'jwt' | 'password';
+  /** With `jwt`: capability patterns an instance may answer. Default `[">"]`. */
+  readonly serves?: (instance: string) => readonly string[];
   /** `proxied` puts a link that can be cut between each leaf and the hub. Default `direct`. */
   readonly links?: 'direct' | 'proxied';
   /** Ports to take when they are free and none is kept from before; agents in the order of the instances. */
@@ -59,6 +64,8 @@ export interface Member {
 export interface Fleet extends AsyncDisposable {
   readonly directory: string;
   readonly secrets: Secrets;
+  /** With `identities: 'jwt'`. */
+  readonly identities: Identities | undefined;
   readonly hub: NatsProcess;
   readonly registry: Daemon;
   readonly members: readonly Member[];
@@ -96,6 +103,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     checkSpace(directory);
     const leftovers = await endLeftovers(directory);
     const secrets = openSecrets(join(directory, 'secrets'));
+    const identities = options.identities === 'jwt' ? await openIdentities(directory) : undefined;
     const profileFile = options.profileFile ?? join(directory, 'profile.json');
     const revival = options.revive === true ? reviver(systemClock, told) : undefined;
 
@@ -104,6 +112,30 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     const wires = new Map<string, Link>();
     const leaves = new Map<string, NatsProcess>();
     const agents = new Map<string, Daemon>();
+
+    const credsOf = (instance: string) => join(instanceDirectory(directory, instance), 'leaf.creds');
+    const enrolled = async (instance: string) => {
+      mkdirSync(instanceDirectory(directory, instance), { recursive: true, mode: 0o700 });
+      const door = { url: registry.url, adminToken: secrets.token('admin') };
+      return enrolInstance(door, instance, options.serves?.(instance) ?? ['>'], credsOf(instance));
+    };
+    const startedRegistry = one(
+      'registry',
+      async () => {
+        const { registryConfig: overlay, wishedPorts } = options;
+        registry = await startRegistry({
+          directory,
+          secrets,
+          identities,
+          hubUrl: hub.url,
+          wishedPort: wishedPorts?.registry,
+          overlay,
+        });
+        revival?.watch('registry', registry);
+        return registry;
+      },
+      () => registry.url,
+    );
 
     const parts: DetailedPart[] = [
       one(
@@ -115,6 +147,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
             secrets,
             instances,
             hidden: links === 'proxied',
+            ...(identities === undefined ? {} : { operator: identities.operator }),
             ...(wishedPort === undefined ? {} : { wishedPort }),
           });
           revival?.watch('hub', hub);
@@ -133,28 +166,27 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
               () => `${wires.size} relays`,
             ),
           ]),
+      // A leaf enrols at the registry before it joins.
+      ...(identities === undefined ? [] : [startedRegistry]),
       many(
         'leaves',
         instances,
         leaves,
         async (instance) => {
           const wire = wires.get(instance) ?? { host: '127.0.0.1', port: hub.leafPort! };
-          const leaf = await startLeaf({ directory, secrets, instance, hub: wire });
+          const leaf = await startLeaf({
+            directory,
+            secrets,
+            instance,
+            hub: wire,
+            ...(identities === undefined ? {} : { credentialsFile: await enrolled(instance) }),
+          });
           revival?.watch(`leaf ${instance}`, leaf);
           return leaf;
         },
         () => [...leaves].map(([instance, { url }]) => `${instance} at ${url}`).join(', '),
       ),
-      one(
-        'registry',
-        async () => {
-          const { registryConfig: overlay, wishedPorts } = options;
-          registry = await startRegistry({ directory, secrets, hubUrl: hub.url, wishedPort: wishedPorts?.registry, overlay });
-          revival?.watch('registry', registry);
-          return registry;
-        },
-        () => registry.url,
-      ),
+      ...(identities === undefined ? [startedRegistry] : []),
       many(
         'node-agents',
         instances,
@@ -165,6 +197,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
             secrets,
             instance,
             leafUrl: leaves.get(instance)!.url,
+            ...(identities === undefined ? {} : { identity: { registry: registry.url, credentialsFile: credsOf(instance) } }),
             wishedPort: options.wishedPorts?.agents?.[index],
             overlay: options.agentConfig?.(instance),
           });
@@ -183,7 +216,9 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
         link: wires.get(instance),
       }),
     );
-    writeJson(profileFile, profileOf(registry!.url, hub!.url, secrets));
+    writeJson(profileFile, profileOf(registry!.url, hub!.url, secrets, identities));
+    // Machines made anew have other keys; what an operator knew of the ones before would only be in the way.
+    if (!resumed) rmSync(join(dirname(profileFile), 'known-nodes.json'), { force: true });
 
     const stop = async (deadlineMs = STOP_MS) => {
       revival?.stop();
@@ -201,6 +236,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     return {
       directory,
       secrets,
+      identities,
       hub: hub!,
       registry: registry!,
       members,
@@ -231,10 +267,13 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
 }
 
 /** A profile file of the `alchemist` command, with everything an operator of this fleet needs. */
-function profileOf(registryUrl: string, natsUrl: string, secrets: Secrets) {
+function profileOf(registryUrl: string, natsUrl: string, secrets: Secrets, identities: Identities | undefined) {
   return {
     registry: { url: registryUrl, token: secrets.token('admin') },
-    nats: { url: natsUrl, user: 'alchemist', password: secrets.password('alchemist') },
+    nats:
+      identities === undefined
+        ? { url: natsUrl, user: 'alchemist', password: secrets.password('alchemist') }
+        : { url: natsUrl, credentialsFile: identities.creds('alchemist') },
     publisherSeedFile: secrets.publisher.seedFile,
     operatorSeedFile: secrets.operator.seedFile,
   };

@@ -3,7 +3,7 @@
  * channel and topology tables give them.
  */
 import { join } from 'node:path';
-import type { NatsUser } from '@cim/contracts';
+import type { NatsOperator, NatsUser } from '@cim/contracts';
 import { ledgerDirectory } from './machine/lock.ts';
 import { type NatsProcess, startNatsServer } from './nats/server.ts';
 import type { Secrets } from './secrets.ts';
@@ -15,6 +15,8 @@ export interface HubOptions {
   /** Instances that may join. */
   readonly instances: readonly string[];
   readonly wishedPort?: number;
+  /** Identities by JWT instead of users with passwords. */
+  readonly operator?: NatsOperator;
   /** Leaves come through links of their own and shall not find the hub past them. */
   readonly hidden?: boolean;
 }
@@ -40,13 +42,14 @@ export function hubUsers(secrets: Secrets, instances: readonly string[]): NatsUs
 /** Nothing listens on port 1 of loopback (tcpmux is long gone): an address that leads nowhere, at once. */
 const NOWHERE = '127.0.0.1:1';
 
-export function startHub({ directory, secrets, instances, wishedPort, hidden }: HubOptions): Promise<NatsProcess> {
+export function startHub({ directory, secrets, instances, wishedPort, hidden, operator }: HubOptions): Promise<NatsProcess> {
   return startNatsServer({
     name: 'hub',
     domain: 'hub',
     directory: join(directory, 'hub'),
     leaves: true,
-    users: hubUsers(secrets, instances),
+    users: operator === undefined ? hubUsers(secrets, instances) : [],
+    ...(operator === undefined ? {} : { operator }),
     ...(hidden ? { leafAdvertise: NOWHERE } : {}),
     ledgerFile: join(ledgerDirectory(directory), 'hub.json'),
     ...(wishedPort === undefined ? {} : { wishedPort }),

@@ -15,6 +15,8 @@ export interface LeafOptions {
   readonly instance: string;
   /** Where the hub, or the link to it, listens. */
   readonly hub: { readonly host: string; readonly port: number };
+  /** Its credential, instead of a user with a password. */
+  readonly credentialsFile?: string;
 }
 
 /** The node-agent's user on its own leaf. */
@@ -25,14 +27,18 @@ export const leafAdminUser = (instance: string): string => `admin-${instance}`;
 /** Directory of an instance below the state directory. */
 export const instanceDirectory = (directory: string, instance: string): string => join(directory, 'leaves', instance);
 
-export function startLeaf({ directory, secrets, instance, hub }: LeafOptions): Promise<NatsProcess> {
+export function startLeaf({ directory, secrets, instance, hub, credentialsFile }: LeafOptions): Promise<NatsProcess> {
   const user = leafUser(instance);
   return startNatsServer({
     name: instance,
     domain: instance,
     directory: join(instanceDirectory(directory, instance), 'nats'),
     users: [agentUser(instance), leafAdminUser(instance)].map((name) => ({ user: name, password: secrets.password(name) })),
-    remotes: [{ url: `nats-leaf://${user}:${secrets.password(user)}@${hub.host}:${hub.port}` }],
+    remotes: [
+      credentialsFile === undefined
+        ? { url: `nats-leaf://${user}:${secrets.password(user)}@${hub.host}:${hub.port}` }
+        : { url: `nats-leaf://${hub.host}:${hub.port}`, credentialsFile },
+    ],
     ledgerFile: join(ledgerDirectory(directory), `${instance}.json`),
   });
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { decode, RegistryConfig } from '@cim/contracts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import { readJson, writeJson } from './files.ts';
+import type { Identities } from './identities.ts';
 import { ledgerDirectory } from './machine/lock.ts';
 import { freePort } from './machine/ports.ts';
 import type { Secrets } from './secrets.ts';
@@ -14,6 +15,7 @@ export interface RegistryOptions {
   /** State directory of the fleet. */
   readonly directory: string;
   readonly secrets: Secrets;
+  readonly identities?: Identities | undefined;
   readonly hubUrl: string;
   readonly wishedPort?: number | undefined;
   readonly overlay?: Overlay | undefined;
@@ -24,6 +26,7 @@ export interface RegistryOptions {
 export function startRegistry({
   directory,
   secrets,
+  identities,
   hubUrl,
   wishedPort,
   overlay,
@@ -41,7 +44,13 @@ export function startRegistry({
     configure: async (again) => {
       writeJson(tokensFile, secrets.tokens);
       const config = {
-        nats: { url: hubUrl, user: 'registry', passwordFile: secrets.passwordFile('registry'), domain: 'hub' },
+        nats:
+          identities === undefined
+            ? { url: hubUrl, user: 'registry', passwordFile: secrets.passwordFile('registry'), domain: 'hub' }
+            : { url: hubUrl, credentialsFile: identities.creds('registry'), domain: 'hub' },
+        ...(identities === undefined
+          ? {}
+          : { identity: { account: identities.account, signingSeedFile: identities.nodeSeedFile, perMinute: 10_000 } }),
         http: { host: '127.0.0.1', port: await portFor(configFile, again ? undefined : wishedPort, again) },
         tokensFile,
         trust: {

@@ -21,6 +21,8 @@ export interface ChecksDeps {
   readonly heartbeatAge: () => number | undefined;
   readonly config: NodeAgentConfig;
   readonly manifest: (workload: string) => Manifest | undefined;
+  /** Whether a secret is sealed for a workload of that name. */
+  readonly sealed: (workload: string, secret: string) => boolean;
   readonly offers: () => readonly string[];
 }
 
@@ -34,7 +36,8 @@ export function createChecks(deps: ChecksDeps): (request: CheckRequest) => Promi
         leafRtt: async () => (await leaf.ready(2_000)).rtt(),
         heartbeatAgeSeconds: deps.heartbeatAge,
         manifest: deps.manifest,
-        secretExists: async (name) => {
+        secretExists: async (workload, name) => {
+          if (deps.sealed(workload, name)) return true;
           if (config.secretsDirectory === undefined) return false;
           return access(join(config.secretsDirectory, name)).then(
             () => true,

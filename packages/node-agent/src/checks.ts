@@ -23,7 +23,7 @@ export interface CheckView {
   readonly heartbeatAgeSeconds: () => number | undefined;
   /** Manifest of a workload that runs or is cached here. */
   readonly manifest: (workload: string) => Manifest | undefined;
-  readonly secretExists: (name: string) => Promise<boolean>;
+  readonly secretExists: (workload: string, name: string) => Promise<boolean>;
   readonly trusted: readonly { readonly name: string }[];
   /** Capabilities that answered a ping somewhere in the fleet, asked now. */
   readonly reachableCapabilities: (patterns: readonly string[]) => Promise<ReadonlyMap<string, boolean>>;
@@ -126,14 +126,18 @@ const checks: Record<
         : fail('trusts no publisher', 'add keys to trust.publishers'),
     ];
     const code = workload?.reason?.code;
-    if (code === 'signer-unknown' || code === 'signature-invalid' || code === 'policy-refused' || code === 'grant-refused') {
+    if (code === 'signer-unknown' || code === 'signature-invalid')
       found.push(fail(workload!.reason!.detail, 'sign with a trusted key or add the key to trust.publishers'));
-    }
+    if (code === 'policy-refused' || code === 'grant-refused')
+      found.push(fail(workload!.reason!.detail, "ask for less in the definition's grants, or allow it in the node's policy"));
     for (const name of (workload && view.manifest(workload.name)?.grants.secrets) ?? []) {
       found.push(
-        (await view.secretExists(name))
+        (await view.secretExists(workload!.name, name))
           ? pass(`secret "${name}" is there`)
-          : fail(`secret "${name}" is missing`, `put a file "${name}" into the secrets directory`),
+          : fail(
+              `secret "${name}" is missing`,
+              `seal it: alchemist secrets set ${workload!.name} ${name} --instance ${view.status().instance}; or put a file "${name}" into the secrets directory`,
+            ),
       );
     }
     return found;

@@ -7,6 +7,7 @@ import type { Floors } from './bundle/floors.ts';
 import type { BundleStore } from './bundle/store.ts';
 import type { FromHub } from './desired/from-hub.ts';
 import type { DesiredStore } from './desired/store.ts';
+import type { Identity } from './enrol/identity.ts';
 import type { CallServer } from './hub/calls.ts';
 import type { DesiredSource } from './hub/desired-source.ts';
 import type { Events } from './hub/events.ts';
@@ -16,6 +17,7 @@ import type { Sandbox } from './sandbox/sandbox.ts';
 import type { Reconciler } from './supervise/reconciler.ts';
 import type { Router } from './supervise/router.ts';
 import type { Supervisor } from './supervise/supervisor.ts';
+import type { TrustRoom } from './trust/trust.ts';
 
 export interface Rooms {
   /** Listens; answers how to stop. */
@@ -24,9 +26,11 @@ export interface Rooms {
   readonly hubLink: Leaf;
   readonly bundles: BundleStore;
   readonly floors: Floors;
+  readonly trust: TrustRoom;
   readonly desired: DesiredStore;
   readonly sandbox: Sandbox;
   readonly events: Events;
+  readonly identity: Identity;
   readonly reconciler: Reconciler;
   readonly router: Router;
   readonly supervisor: Supervisor;
@@ -48,9 +52,11 @@ export function lifeOf(rooms: Rooms): Part[] {
     hubLink,
     bundles,
     floors,
+    trust,
     desired,
     sandbox,
     events,
+    identity,
     reconciler,
     router,
     supervisor,
@@ -74,11 +80,12 @@ export function lifeOf(rooms: Rooms): Part[] {
     {
       name: 'stores',
       start: async () => {
-        await Promise.all([bundles.open(), floors.load()]);
+        await Promise.all([bundles.open(), floors.load(), trust.load()]);
         await desired.load();
       },
       stop: nothing,
     },
+    { name: 'identity', start: async () => identity.start(), stop: () => identity.stop() },
     { name: 'sandbox', start: () => sandbox.start(), stop: (deadline) => sandbox.stop(deadline) },
     {
       name: 'events',
@@ -105,11 +112,12 @@ export function lifeOf(rooms: Rooms): Part[] {
     {
       name: 'hub',
       start: async () => {
+        trust.start();
         source.start();
         heartbeat.start();
       },
       stop: async () => {
-        await source.stop();
+        await Promise.all([source.stop(), trust.stop()]);
         await fromHub.settled();
       },
     },

@@ -8,8 +8,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 export interface Metrics {
   readonly registry: Registry;
   call(kind: string, workload: string, outcome: string, seconds: number): void;
-  /** A metric of a workload's own; names beyond the bound are dropped and counted. */
-  ofWorkload(kind: 'counter' | 'gauge' | 'histogram', workload: string, name: string, value: number): void;
+  /** A metric of a workload's own. @returns false when it was dropped (and counted) for its name or for one name too many */
+  ofWorkload(kind: 'counter' | 'gauge' | 'histogram', workload: string, name: string, value: number): boolean;
   event(type: string): void;
   reconcile(seconds: number): void;
 }
@@ -30,21 +30,33 @@ export interface Observed {
   readonly eventsDropped: () => number;
   readonly health: () => string;
   readonly heartbeatAgeSeconds: () => number | undefined;
+  /** Seconds since 1970; undefined where there is no credential, or no end to it. */
+  readonly credentialsEnd: () => number | undefined;
+  /** Metrics of its own one workload may have. */
+  readonly metricNames: number;
   readonly info: Readonly<Record<'instance' | 'version' | 'limits' | 'location', string>>;
 }
-
-const NAMES_PER_WORKLOAD = 50;
 
 export function createMetrics(observed: Observed): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: 'cim_process_' });
-  const calls = new Counter({
+  /** Outcomes counted since the last scrape: a call adds one here, the labels are worked out when somebody looks. */
+  const outcomes = new Map<string, Map<string, Map<string, number>>>();
+  new Counter({
     name: 'cim_calls_total',
     help: 'Calls answered, by workload and outcome (ok or an error code).',
     labelNames: ['kind', 'workload', 'outcome'],
     registers,
+    collect() {
+      for (const [kind, workloads] of outcomes)
+        for (const [workload, counts] of workloads)
+          for (const [outcome, count] of counts) this.inc({ kind, workload, outcome }, count);
+      outcomes.clear();
+    },
   });
+  /** Bound to its labels once: working them out for every call would cost more than the observation. */
+  const timed = new Map<string, Map<string, { observe(seconds: number): void }>>();
   const seconds = new Histogram({
     name: 'cim_call_duration_seconds',
     help: "Time from the call's arrival to its answer.",
@@ -123,6 +135,10 @@ export function createMetrics(observed: Observed): Metrics {
     if (lag !== undefined) g.set(lag);
   });
   gauge('cim_events_dropped', 'Events lost while the leaf was away.', (g) => g.set(observed.eventsDropped()));
+  gauge('cim_credentials_expiry_timestamp_seconds', "When the leaf's credential ends, seconds since 1970.", (g) => {
+    const end = observed.credentialsEnd();
+    if (end !== undefined) g.set(end);
+  });
   gauge('cim_node_heartbeat_age_seconds', 'Age of the last heartbeat the hub acknowledged.', (g) => {
     const age = observed.heartbeatAgeSeconds();
     if (age !== undefined) g.set(age);
@@ -137,14 +153,15 @@ export function createMetrics(observed: Observed): Metrics {
   );
   gauge(
     'cim_workload_replicas',
-    'Replicas, desired and ready.',
+    'Replicas: desired, ready, and passive among the ready (idle, memory given back).',
     (g) => {
       for (const {
         name,
-        replicas: { desired, ready },
+        replicas: { desired, ready, passive = 0 },
       } of observed.workloads()) {
         g.set({ workload: name, what: 'desired' }, desired);
         g.set({ workload: name, what: 'ready' }, ready);
+        g.set({ workload: name, what: 'passive' }, passive);
       }
     },
     ['workload', 'what'],
@@ -179,8 +196,17 @@ export function createMetrics(observed: Observed): Metrics {
   return {
     registry,
     call(kind, workload, outcome, took) {
-      calls.inc({ kind, workload, outcome });
-      seconds.observe({ kind, workload }, took);
+      const ofWorkload = within(
+        within(outcomes, kind, () => new Map()),
+        workload,
+        () => new Map(),
+      );
+      ofWorkload.set(outcome, (ofWorkload.get(outcome) ?? 0) + 1);
+      within(
+        within(timed, kind, () => new Map()),
+        workload,
+        () => seconds.labels({ kind, workload }),
+      ).observe(took);
     },
     ofWorkload(kind, workload, name, value) {
       const names = namesOf.get(workload) ?? new Set();
@@ -188,15 +214,16 @@ export function createMetrics(observed: Observed): Metrics {
       if (
         !/^[a-z][a-z0-9_]{0,62}$/.test(name) ||
         !Number.isFinite(value) ||
-        (!names.has(name) && names.size >= NAMES_PER_WORKLOAD)
+        (!names.has(name) && names.size >= observed.metricNames)
       ) {
         refused.inc({ workload });
-        return;
+        return false;
       }
       names.add(name);
       if (kind === 'counter') counted.inc({ workload, name }, Math.max(0, value));
       else if (kind === 'gauge') gauged.set({ workload, name }, value);
       else measured.observe({ workload, name }, value);
+      return true;
     },
     event: (type) => events.inc({ type }),
     reconcile: (took) => reconciles.observe(took),
@@ -204,3 +231,12 @@ export function createMetrics(observed: Observed): Metrics {
 }
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, next) => total + next, 0);
+/** The entry of a key, made when it is not there. */
+function within<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}

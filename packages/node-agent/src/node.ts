@@ -21,25 +21,26 @@ import {
   hubInboxPrefix,
   inboxPrefix,
   type Logger,
-  milliCpuOf,
   msOf,
   type NodeAgentConfig,
   type NodeStatus,
-  newId,
+  standingOf,
   startParts,
 } from '@cim/contracts';
+import { answerOthers } from './answers.ts';
 import { createFloors } from './bundle/floors.ts';
 import { createBundleStore } from './bundle/store.ts';
-import { createChecks } from './check-view.ts';
 import { createConditions } from './conditions.ts';
+import { capacityOf } from './core/limits.ts';
 import { takeFromHub } from './desired/from-hub.ts';
 import { createDesiredStore } from './desired/store.ts';
 import { domainHealth } from './domains.ts';
-import { secretReader } from './host/secrets.ts';
-import { createHttpServer } from './http/server.ts';
+import { createIdentity } from './enrol/identity.ts';
+import { loadSealingKey } from './host/sealing-key.ts';
+import { sealedTo, secretReader } from './host/secrets.ts';
+import { createFace } from './http/face.ts';
 import { createBundleFetch } from './hub/bundle-fetch.ts';
 import { createCallServer } from './hub/calls.ts';
-import { serveCommands } from './hub/commands.ts';
 import { createDesiredSource } from './hub/desired-source.ts';
 import { hostDoors } from './hub/doors.ts';
 import { createEvents } from './hub/events.ts';
@@ -49,17 +50,18 @@ import { createHeartbeat } from './hub/heartbeat.ts';
 import { hubChanged } from './hub/hub-watch.ts';
 import { createLeaf } from './hub/leaf.ts';
 import { watchLeaf } from './hub/leaf-watch.ts';
-import { serveServicesProtocol } from './hub/services.ts';
 import { createSubscriber } from './hub/subscriber.ts';
 import { lifeOf } from './life.ts';
 import { machineReader } from './machine.ts';
 import { createMetrics } from './metrics.ts';
 import { createSandbox } from './sandbox/pool.ts';
+import { reportSandbox } from './sandbox-report.ts';
 import { statusReader } from './status.ts';
 import { createReconciler } from './supervise/reconciler.ts';
 import { createRouter } from './supervise/router.ts';
 import { createSupervisor } from './supervise/supervisor.ts';
 import { createNotifier } from './systemd.ts';
+import { createTrustRoom } from './trust/trust.ts';
 import { version } from './version.ts';
 
 export interface NodeOptions {
@@ -67,9 +69,9 @@ export interface NodeOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
-  /** For systemd's notify socket; nothing else is read. */
   /** Version of Node that runs us. */
   readonly nodeVersion: string;
+  /** For systemd's notify socket; nothing else is read. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
@@ -91,6 +93,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
   let url: string | undefined;
 
   await mkdir(config.stateDirectory, { recursive: true, mode: 0o700 });
+  const unsealer = await loadSealingKey(config.stateDirectory);
   const conditions = createConditions(clock);
   const leafOptions = { clock, log: log.child({ part: 'leaf' }), config: config.nats };
   const leaf = createLeaf({ ...leafOptions, name: `cim-node-agent ${instance}`, inboxPrefix: inboxPrefix('node', instance) });
@@ -101,42 +104,56 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     ...(leaf.current()?.info?.version === undefined ? {} : { 'nats-server': leaf.current()!.info!.version }),
   }));
   const facts = machine.read();
-  const forwarder = createForwarder({
+  const hubSide = {
     clock,
     random,
-    log: log.child({ part: 'events' }),
     leaf: hubLink,
     instance,
     hubDomain,
     inboxPrefix: hubInbox,
-    streamReady: () => leafWatch.streamReady(),
-    file: join(config.stateDirectory, 'forwarded.json'),
-  });
+    resyncMs: msOf(config.timing.resync),
+  };
   const events = createEvents({
     clock,
     log: log.child({ part: 'events' }),
     leaf,
     instance,
     streamReady: () => leafWatch.streamReady(),
-    forwarder,
+    forwarder: createForwarder({
+      ...hubSide,
+      log: log.child({ part: 'events' }),
+      streamReady: () => leafWatch.streamReady(),
+      file: join(config.stateDirectory, 'forwarded.json'),
+    }),
   });
   const emit = (type: keyof typeof eventTypes, data: unknown, id: string = instance) => {
     metrics.event(type);
     events.emit({ id, part: 'node-agent', type, data, subject: id });
   };
 
+  const trust = createTrustRoom({
+    ...hubSide,
+    config,
+    log: log.child({ part: 'trust' }),
+    emit,
+    changed: () => {
+      supervisor.retrust((bundle) => standingOf(trust.now(), bundle));
+      heartbeat.soon();
+    },
+  });
   const desired = createDesiredStore({
     directory: join(config.stateDirectory, 'desired'),
     instance,
-    operators: config.trust.operators,
+    trust: () => trust.now(),
     clock,
     log: log.child({ part: 'desired' }),
     emit: (type: string, data: unknown, subject: string) => emit(type as keyof typeof eventTypes, data, subject),
   });
-  const fetchBundle = createBundleFetch({ clock, leaf: hubLink, hubDomain, inboxPrefix: hubInbox });
+  const fetchBundle = createBundleFetch(hubSide);
   const bundles = createBundleStore({
     directory: join(config.stateDirectory, 'bundles'),
-    publishers: config.trust.publishers,
+    trust: () => trust.now(),
+    logged: (digest) => trust.logged(digest),
     maxBytes: bytesOf(config.cache.maxBytes),
     fetch: ({ digest, size, fromByte }, signal) => fetchBundle(digest, size, fromByte, signal),
     clock,
@@ -149,6 +166,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     clock,
     maxQueue: config.sandbox.maxQueue,
     observe: ({ by, ms, code }) => metrics.call(by?.kind ?? 'none', by?.name ?? 'none', code ?? 'ok', ms / 1000),
+    full: (workload, detail) => limits.hit(workload, 'queue', `${detail} (sandbox.maxQueue)`),
   });
   const metrics = createMetrics({
     workloads: () => supervisor.status(),
@@ -160,7 +178,17 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     eventsDropped: () => events.dropped(),
     health: () => status().health,
     heartbeatAgeSeconds: () => heartbeat.ageSeconds(),
+    credentialsEnd: () => identity.expiresAt(),
+    metricNames: config.sandbox.metricNames,
     info: { instance, version, limits: sandbox.limits, location: config.instance.location ?? '' },
+  });
+  const limits = reportSandbox({
+    clock,
+    registry: metrics.registry,
+    conditions,
+    sandbox,
+    config: config.sandbox,
+    emit: (type, data, subject) => emit(type as keyof typeof eventTypes, data, subject),
   });
   const ports = createHostPorts({
     clock,
@@ -170,13 +198,12 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     instance,
     offers: () => router.offers(),
     callHere: async (request) => (await router.call(request)).text,
-    secret: secretReader(config.secretsDirectory),
+    secret: secretReader(config.secretsDirectory, unsealer),
+    limits,
+    rates: config.sandbox.rates,
+    maxValue: bytesOf(config.sandbox.maxValue),
   });
-  const capacity = {
-    memoryBytes: config.sandbox.memory === undefined ? Math.floor(facts.memoryBytes * 0.8) : bytesOf(config.sandbox.memory),
-    milliCpu: config.sandbox.cpu === undefined ? facts.cores * 1000 : milliCpuOf(config.sandbox.cpu),
-    replicas: config.sandbox.maxWorkloads,
-  };
+  const capacity = capacityOf(config.sandbox, facts);
   const supervisor = createSupervisor({
     instance,
     sandbox,
@@ -187,8 +214,9 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     random,
     log: log.child({ part: 'supervisor' }),
     hostDoor: hostDoors(leaf, ports),
-    host: { capabilities: config.instance.capabilities, gpu: facts.gpus.length > 0 },
+    host: { capabilities: config.instance.capabilities, gpu: facts.gpus.length > 0, language: config.sandbox.allow },
     capacity: () => capacity,
+    policy: config.policy,
     timing: { drainMs, probeMs: msOf(config.timing.probe), startTimeoutMs: msOf(config.sandbox.startTimeout) },
     emit: (type: string, data: unknown, subject: string) => emit(type as keyof typeof eventTypes, data, subject),
     pinned: () => desired.digests(),
@@ -211,14 +239,8 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     judged: () => heartbeat.soon(),
   });
   const source = createDesiredSource({
-    clock,
-    random,
+    ...hubSide,
     log: log.child({ part: 'hub' }),
-    leaf: hubLink,
-    instance,
-    hubDomain,
-    inboxPrefix: hubInbox,
-    resyncMs: msOf(config.timing.resync),
     received: (documents) => fromHub.take(documents),
     hubChanged: hubChanged({
       conditions,
@@ -232,14 +254,13 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     }),
   });
 
+  const identity = createIdentity({ clock, random, log: log.child({ part: 'identity' }), config, conditions, hubLink });
   const calls = createCallServer({
     leaf,
     instance,
     monotonic: () => clock.monotonic(),
-    route: async (request) => {
-      const { text, by } = await router.call(request);
-      return { output: text, servedBy: `${by.kind}/${by.name}@${by.version}` };
-    },
+    hold: () => identity.hold(),
+    route: (request) => router.call(request),
   });
   const subscriber = createSubscriber({ leaf, log, list: () => supervisor.subscriptions() });
   const status = statusReader({
@@ -250,23 +271,21 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     phase: () => phase,
     workloads: () => supervisor.status(),
     offers: () => router.offers(),
-    others: () => [...desired.conditions(), ...bundles.conditions()],
+    others: () => [...desired.conditions(), ...bundles.conditions(), ...trust.conditions()],
+    trust,
     limits: sandbox.limits,
+    layers: sandbox.layers,
     heartbeatSeconds: msOf(config.timing.heartbeat) / 1000,
     http: () => url,
+    sealingKey: unsealer.publicKey,
     startedAt,
   });
   const heartbeat = createHeartbeat({
-    clock,
-    random,
+    ...hubSide,
     log: log.child({ part: 'heartbeat' }),
-    leaf: hubLink,
-    hubDomain,
     periodMs: msOf(config.timing.heartbeat),
-    instance,
     status,
   });
-  const hub = () => source.hub();
   const offer = () => calls.offer(phase === 'running' ? router.offers() : []);
   router.onOffers(() => {
     offer();
@@ -276,33 +295,21 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     subscriber.sync();
     heartbeat.soon();
   });
-  serveServicesProtocol({
-    leaf,
-    instance,
-    id: newId(),
+  answerOthers({
+    config,
     version,
     startedAt,
-    offers: () => router.offers(),
-    counts: () => calls.counts(),
-  });
-  serveCommands({
     leaf,
-    instance,
+    router,
+    supervisor,
+    calls,
+    conditions,
     status,
-    check: createChecks({
-      status,
-      hub,
-      leaf,
-      heartbeatAge: () => heartbeat.ageSeconds(),
-      config,
-      manifest: (name) => supervisor.manifest(name),
-      offers: () => router.offers(),
-    }),
-    drain: (drain) => {
+    hub: () => source.hub(),
+    heartbeatAge: () => heartbeat.ageSeconds(),
+    sealed: sealedTo(unsealer.publicKey, () => desired.held()),
+    drained: (drain) => {
       if (phase === 'running' || phase === 'draining') phase = drain ? 'draining' : 'running';
-      if (drain)
-        conditions.set('drained', 'warning', 'The node is drained', 'an operator took it out of service; calls go elsewhere');
-      else conditions.clear('drained');
       offer();
       heartbeat.soon();
       return phase;
@@ -318,37 +325,35 @@ export async function startNode({ config, clock, random, log, environment, nodeV
       reconciler.wake('leaf');
     },
   });
-  if (sandbox.limits === 'watchdog') {
-    conditions.set(
-      'limits-watchdog',
-      'info',
-      'Limits are kept by a watchdog',
-      'no cgroup v2 is delegated to this process, so memory and cpu limits are sampled, not kept by the kernel',
-    );
-  }
-
-  const http = createHttpServer({
+  const face = createFace({
+    clock,
+    log: log.child({ part: 'http' }),
+    config,
+    registry: metrics.registry,
+    sandbox,
     status,
-    hub,
+    hub: () => source.hub(),
     leafConnected: () => leaf.current() !== undefined,
     domains: () => domainHealth(config.domains, supervisor.status(), conditions.list()),
-    metrics: async () => ({ contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }),
     version,
   });
   const notifier = createNotifier(environment, clock, log);
 
   const parts = lifeOf({
     http: async () => {
-      url = await http.start(config.http.host, config.http.port);
-      return () => http.stop();
+      const opened = await face.open();
+      url = opened.url;
+      return opened.close;
     },
     leaf,
     hubLink,
     bundles,
     floors,
+    trust,
     desired,
     sandbox,
     events,
+    identity,
     reconciler,
     router,
     supervisor,
@@ -375,6 +380,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
       phase = 'stopped';
       notifier.stopping();
       notifier.stop();
+      limits.stop();
     },
     stopped: () => emit('node.stopped', {}),
   });

@@ -5,6 +5,7 @@
 import {
   type Clock,
   type Condition,
+  type LayerState,
   type NodeAgentConfig,
   type NodeStatus,
   renderBytes,
@@ -12,6 +13,7 @@ import {
 } from '@cim/contracts';
 import { type Conditions, healthOf } from './conditions.ts';
 import type { MachineReader } from './machine.ts';
+import type { TrustRoom } from './trust/trust.ts';
 
 export interface StatusSources {
   readonly clock: Clock;
@@ -22,9 +24,13 @@ export interface StatusSources {
   readonly workloads: () => readonly WorkloadStatus[];
   readonly offers: () => readonly string[];
   readonly others: () => readonly Condition[];
+  /** The trust document that counts and the log this node vouches for. */
+  readonly trust: Pick<TrustRoom, 'now' | 'logHead'>;
   readonly limits: 'cgroup' | 'watchdog';
+  readonly layers: readonly LayerState[];
   readonly heartbeatSeconds: number;
   readonly http: () => string | undefined;
+  readonly sealingKey: string;
   readonly startedAt: string;
 }
 
@@ -71,12 +77,22 @@ export function statusReader(from: StatusSources): () => NodeStatus {
       phase: from.phase(),
       health: healthOf(all),
       conditions: all,
+      ...trustFacts(from.trust),
       workloads,
       limits: from.limits,
+      layers: [...from.layers],
       startedAt: from.startedAt,
       at: new Date(clock.now()).toISOString(),
       heartbeatSeconds: from.heartbeatSeconds,
+      sealingKey: from.sealingKey,
       ...(from.http() === undefined ? {} : { http: from.http()! }),
     };
   };
+}
+
+function trustFacts({ now, logHead }: StatusSources['trust']): Pick<NodeStatus, 'trust'> {
+  const sequence = now().document?.sequence;
+  const log = logHead();
+  if (sequence === undefined && log === undefined) return {};
+  return { trust: { ...(sequence === undefined ? {} : { sequence }), ...(log === undefined ? {} : { log }) } };
 }

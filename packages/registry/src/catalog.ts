@@ -22,6 +22,7 @@ import { maxSatisfying, prerelease, rcompare, validRange } from 'semver';
 import type { Actor, Audit } from './audit.ts';
 import type { Bucket } from './store/bucket.ts';
 import type { BucketView } from './store/view.ts';
+import { stampOf, type Transparency } from './transparency.ts';
 
 /** A version in a list; times ISO, size in bytes. */
 export interface VersionLine {
@@ -49,10 +50,13 @@ export type CatalogRow =
       readonly kind: CatalogEntry['kind'];
       readonly description: string | undefined;
     })
-  | { readonly row: 'channel'; readonly entry: ChannelEntry };
+  | { readonly row: 'channel'; readonly entry: ChannelEntry }
+  /** Lies beside a version and is read by its key. */
+  | { readonly row: 'provenance' };
 
 /** @throws Fault when the value is neither */
 export function catalogRow(key: string, bytes: Uint8Array): CatalogRow {
+  if (key.startsWith('provenance.')) return { row: 'provenance' };
   if (key.startsWith('channel.')) return { row: 'channel', entry: decodeJson(ChannelEntry, bytes, key) };
   const { name, kind, version, digest, size, publishedAt, publishedBy, manifest } = decodeJson(CatalogEntry, bytes, key);
   return { row: 'version', name, kind, version, digest, size, publishedAt, publishedBy, description: manifest.description };
@@ -66,22 +70,32 @@ export interface Catalog {
   resolve(name: string, ref: string | undefined): Promise<CatalogEntry>;
   /** The entry of one version, or undefined. */
   find(name: string, version: string): Promise<CatalogEntry | undefined>;
-  /** K1. @returns the entry that stands: the given one, or who was first. */
-  add(entry: CatalogEntry): Promise<{ readonly created: boolean; readonly entry: CatalogEntry }>;
-  /** @throws Fault `not-found` when there is no such version */
+  /** K1. @param data what audit and event say of it. @returns the entry that stands: the given one, or who was first. */
+  add(
+    entry: CatalogEntry,
+    actor: Actor,
+    data: Readonly<Record<string, unknown>>,
+  ): Promise<{ readonly created: boolean; readonly entry: CatalogEntry }>;
+  /** Names that a digest was published under. */
+  namesOf(digest: string): Promise<string[]>;
+  /** @throws Fault `not-found` when there is no such version, `revision-conflict` when others set it all the time */
   setChannel(name: string, channel: string, version: string, actor: Actor): Promise<ChannelEntry>;
   /** Digests that published versions name, or undefined when an entry cannot be read, so that nobody knows all. */
   digests(): Promise<ReadonlySet<string> | undefined>;
 }
+
+/** Whoever sets a channel last has it; so many times somebody else may be first. */
+const CHANNEL_TRIES = 5;
 
 export interface CatalogDeps {
   readonly clock: Clock;
   readonly bucket: Bucket;
   readonly view: BucketView<CatalogRow>;
   readonly audit: Audit;
+  readonly transparency: Transparency;
 }
 
-export function createCatalog({ clock, bucket, view, audit }: CatalogDeps): Catalog {
+export function createCatalog({ clock, bucket, view, audit, transparency }: CatalogDeps): Catalog {
   const items = async () => itemsOf([...(await view.fresh()).values()].map(({ value }) => value));
   const item = async (name: string) => {
     const found = (await items()).find((one) => one.name === name);
@@ -111,9 +125,14 @@ export function createCatalog({ clock, bucket, view, audit }: CatalogDeps): Cata
       if (!entry) throw new Fault('not-found', `${name} has no version ${version}`);
       return entry;
     },
-    async add(entry) {
+    async add(entry, actor, data) {
       const key = versionKey(entry.name, entry.version);
-      if ((await bucket.create(key, JSON.stringify(entry))).kind === 'written') return { created: true, entry };
+      const state = await bucket.state(key);
+      if (!state.bytes) {
+        const value = JSON.stringify(entry);
+        const change = { action: 'bundle.published', subject: entry.name, actor, bucket, key, value, state, data };
+        if ((await audit.change(change)).kind === 'written') return { created: true, entry };
+      }
       const standing = await find(entry.name, entry.version);
       if (!standing) throw new Fault('hub-unreachable', `${key}: written by someone else and gone again`);
       return { created: false, entry: standing };
@@ -121,22 +140,43 @@ export function createCatalog({ clock, bucket, view, audit }: CatalogDeps): Cata
     async setChannel(name, channel, version, actor) {
       const target = await find(name, version);
       if (!target) throw new Fault('not-found', `${name} has no version ${version}: publish it first`);
-      const before = await channelOf(name, channel);
-      const entry = ChannelEntry.parse({
-        name,
+      const key = channelKey(name, channel);
+      await transparency.say({
+        type: 'channel-set',
+        at: stampOf(clock),
+        by: actor.caller.name,
+        name: target.name,
         channel,
-        version,
-        setAt: new Date(clock.now()).toISOString(),
-        setBy: actor.caller.name,
+        version: target.version,
+        digest: target.digest,
       });
-      await bucket.put(channelKey(name, channel), JSON.stringify(entry));
-      await audit.record({
-        type: 'bundle.channel-set',
-        id: name,
-        actor,
-        data: { name, channel, version, digest: target.digest, previousVersion: before?.version ?? null },
-      });
-      return entry;
+      for (let tries = 0; tries < CHANNEL_TRIES; tries++) {
+        const state = await bucket.state(key);
+        const before = state.bytes && decodeJson(ChannelEntry, state.bytes, key, 'internal');
+        const entry = ChannelEntry.parse({
+          name,
+          channel,
+          version,
+          setAt: new Date(clock.now()).toISOString(),
+          setBy: actor.caller.name,
+        });
+        const written = await audit.change({
+          action: 'bundle.channel-set',
+          subject: name,
+          actor,
+          bucket,
+          key,
+          value: JSON.stringify(entry),
+          state,
+          data: { name, channel, version, digest: target.digest, previousVersion: before?.version ?? null },
+        });
+        if (written.kind === 'written') return entry;
+      }
+      throw new Fault('revision-conflict', `${key}: others set it at the same time`);
+    },
+    async namesOf(digest) {
+      const rows = [...(await view.fresh()).values()];
+      return rows.flatMap(({ value }) => (value.row === 'version' && value.digest === digest ? [value.name] : []));
     },
     async digests() {
       const rows = [...(await view.fresh()).values()];

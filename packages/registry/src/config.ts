@@ -8,16 +8,21 @@
  */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { bytesOf, decodeJson, Fault, type NatsClientConfig, RegistryConfig } from '@cim/contracts';
+import { bytesOf, decodeJson, Fault, msOf, type NatsClientConfig, RegistryConfig } from '@cim/contracts';
 
 /** The configuration with every gap filled. */
-export interface Settings extends Omit<RegistryConfig, 'limits'> {
+export interface Settings extends Omit<RegistryConfig, 'limits' | 'http'> {
+  readonly http: Omit<RegistryConfig['http'], 'bodyTimeout'> & {
+    /** ms. */
+    readonly bodyTimeoutMs: number;
+  };
   readonly limits: {
     /** Bytes. */
     readonly maxBundle: number;
     /** Bytes. */
     readonly maxBody: number;
     readonly requestsPerMinute: number;
+    readonly failuresPerMinute: number;
   };
 }
 
@@ -36,14 +41,36 @@ export async function readConfig(file: string): Promise<Settings> {
 export function settingsOf(config: RegistryConfig, base: string): Settings {
   const at = (path: string) => resolve(base, path);
   const { limits } = config;
+  const { bodyTimeout, tls, ...http } = config.http;
   return {
     ...config,
-    nats: { ...natsPaths(config.nats, at), domain: config.nats.domain },
+    nats: {
+      ...natsPaths(config.nats, at),
+      domain: config.nats.domain,
+      ...(config.nats.insecureDev === undefined ? {} : { insecureDev: config.nats.insecureDev }),
+    },
     tokensFile: at(config.tokensFile),
+    transparency: config.transparency.seedFile === undefined ? {} : { seedFile: at(config.transparency.seedFile) },
+    identity: config.identity && { ...config.identity, signingSeedFile: at(config.identity.signingSeedFile) },
+    http: {
+      ...http,
+      bodyTimeoutMs: msOf(bodyTimeout),
+      ...(tls === undefined
+        ? {}
+        : {
+            tls: {
+              clients: tls.clients,
+              certFile: at(tls.certFile),
+              keyFile: at(tls.keyFile),
+              ...(tls.clientCaFile === undefined ? {} : { clientCaFile: at(tls.clientCaFile) }),
+            },
+          }),
+    },
     limits: {
       maxBundle: bytesOf(limits.maxBundle),
       maxBody: bytesOf(limits.maxBody),
       requestsPerMinute: limits.requestsPerMinute,
+      failuresPerMinute: limits.failuresPerMinute,
     },
   };
 }
@@ -60,4 +87,13 @@ function natsPaths({ url, user, credentialsFile, passwordFile, tls }: NatsClient
           tls: Object.fromEntries(Object.entries(tls).map(([key, path]) => [key, path && at(path)])) as NonNullable<typeof tls>,
         }),
   } satisfies NatsClientConfig;
+}
+
+/** Who may connect without saying who: nobody who has not asked for it. @throws Fault `configuration-invalid` */
+export function demandIdentity({ nats }: Pick<Settings, 'nats'>): void {
+  if (nats.user !== undefined || nats.credentialsFile !== undefined || nats.tls?.certFile !== undefined || nats.insecureDev)
+    return;
+  const message =
+    'expected user and passwordFile, or credentialsFile; without any, set nats.insecureDev (or start with --insecure-dev)';
+  throw new Fault('configuration-invalid', `nats.user: ${message}`, { issues: [{ path: 'nats.user', message }] });
 }

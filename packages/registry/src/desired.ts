@@ -5,26 +5,29 @@
  * D1. Of any number of writers that saw the same revision exactly one wins; the others are told `revision-conflict` with the
  *     revision that stands.
  * D2. What is stored was checked: ids as in the path, generation one above the last, a bundle that is published and signed by a
- *     trusted publisher, an operator's signature where operators are configured.
+ *     trusted publisher, signatures of enough operators where operators are configured.
  * D3. A removal is never stopped by the catalog: it may name the bundle the document named before, whatever became of it.
  * D4. A dry run is the same checks and no write.
  */
 import {
+  type Clock,
   type DesiredRecord,
   DesiredRecord as DesiredRecordSchema,
   decodeJson,
   desiredKey,
   Fault,
   type FieldIssue,
-  type TrustedSigner,
-  verifyDesired,
-  verifyStatement,
+  judgeDesired,
+  judgeStatement,
+  type Trust,
 } from '@cim/contracts';
 import type { Actor, Audit } from './audit.ts';
+import { type Caller, demandScope } from './auth.ts';
 import type { Catalog } from './catalog.ts';
 import { formFault } from './nesting.ts';
 import type { Bucket } from './store/bucket.ts';
 import type { BucketView } from './store/view.ts';
+import type { TrustDesk } from './trust.ts';
 
 export interface StoredDesired {
   readonly revision: number;
@@ -61,8 +64,8 @@ export interface DesiredDeps {
   readonly view: BucketView<DesiredRecord>;
   readonly catalog: Catalog;
   readonly audit: Audit;
-  readonly publishers: readonly TrustedSigner[];
-  readonly operators: readonly TrustedSigner[];
+  readonly clock: Clock;
+  readonly trust: TrustDesk;
   /** Told how each write ended. */
   readonly counted: (outcome: 'written' | 'conflict') => void;
 }
@@ -109,29 +112,33 @@ export function createDesired(deps: DesiredDeps): DesiredStore {
       const { document, signatures } = record;
       refuseOtherId(id, record);
       refuseWithoutForm(record);
-      const before = await read(key);
+      const state = await bucket.state(key);
+      const before = state.bytes && {
+        revision: state.revision,
+        record: decodeJson(DesiredRecordSchema, state.bytes, key, 'internal'),
+      };
       const stale = 'absent' in expected ? before !== undefined : before?.revision !== expected.revision;
       if (stale) throw conflict(key, expected, before?.revision);
       refuseGeneration(record, before?.record);
-      if (deps.operators.length > 0) verifyDesired(document, signatures, deps.operators);
+      const trust = await deps.trust.now();
+      judgeDesired(document, signatures, trust, deps.clock.now());
       const removesAsItWas = document.state === 'removed' && before?.record.document.bundle.digest === document.bundle.digest;
-      if (!removesAsItWas) await checkBundle(catalog, record, deps.publishers);
+      if (!removesAsItWas) await checkBundle(catalog, record, trust, actor.caller);
       if (dryRun) return { revision: before?.revision ?? 0, record };
-      const text = JSON.stringify(record);
-      const written = before ? await bucket.update(key, text, before.revision) : await bucket.create(key, text);
-      if (written.kind === 'lost') throw conflict(key, expected, (await read(key))?.revision);
-      deps.counted('written');
-      await audit.record({
-        type: 'desired.changed',
-        id: document.name,
+      const written = await audit.change({
+        action: 'desired.changed',
+        subject: document.name,
         actor: { ...actor, reason: document.reason ?? actor.reason },
+        bucket,
+        key,
+        value: JSON.stringify(record),
+        state,
         data: {
           instance: document.instance,
           kind: document.kind,
           name: document.name,
           state: document.state,
           generation: document.generation,
-          revision: written.revision,
           version: document.bundle.version,
           digest: document.bundle.digest,
           previousVersion: before?.record.document.bundle.version ?? null,
@@ -140,6 +147,8 @@ export function createDesired(deps: DesiredDeps): DesiredStore {
           issuedBy: document.issuedBy,
         },
       });
+      if (written.kind === 'lost') throw conflict(key, expected, (await read(key))?.revision);
+      deps.counted('written');
       return { revision: written.revision, record };
     },
   };
@@ -172,15 +181,18 @@ function refuseGeneration({ document }: DesiredRecord, before: DesiredRecord | u
   throw invalid([{ path: 'document.generation', message }]);
 }
 
-/** D2: the bundle is the published one, and its statement is signed by a publisher trusted now. */
+/** D2: the bundle is the published one, and its statement is signed by a publisher who is trusted and not revoked. */
 async function checkBundle(
   catalog: Catalog,
   { document: { kind, name, bundle } }: DesiredRecord,
-  publishers: readonly TrustedSigner[],
+  trust: Trust,
+  caller: Caller,
 ): Promise<void> {
   const entry = await catalog.find(name, bundle.version);
   if (!entry) throw new Fault('not-found', `${name} has no published version ${bundle.version}: publish it first`);
-  const { statement } = verifyStatement(bundle.envelope, publishers);
+  demandScope(caller, { workload: name, capabilities: Object.keys(entry.manifest.capabilities) });
+  // Published while its key was valid; whether it is too late to take it in new is for each node to say.
+  const { statement } = judgeStatement(bundle.envelope, trust, 'taken');
   const compare: [string, unknown, unknown][] = [
     ['document.bundle.digest', entry.digest, bundle.digest],
     ['document.bundle.size', entry.size, bundle.size],

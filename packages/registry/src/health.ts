@@ -1,7 +1,7 @@
 /**
  * What is wrong, as conditions with codes: the same in `/health`, in the log and for people.
  */
-import type { Clock, Condition, Fault } from '@cim/contracts';
+import { type Clock, type Condition, type Fault, leafLimitsKept } from '@cim/contracts';
 import type { Drift } from './store/topology-apply.ts';
 
 export interface HealthFacts {
@@ -13,10 +13,22 @@ export interface HealthFacts {
   readonly applied: boolean;
   /** Why the token file is not in force. */
   readonly tokens: string | undefined;
+  /** Why the certificate files are not in force. */
+  readonly tls: string | undefined;
+  /** When the certificate in force ends, ms since 1970. */
+  readonly tlsEndsAt: number | undefined;
+  /** Why the audit log cannot be continued. */
+  readonly audit: string | undefined;
+  /** Why the transparency log cannot be continued. */
+  readonly log: string | undefined;
   /** Views that do not follow the hub, by bucket. */
   readonly stale: readonly string[];
   /** Events the hub has not kept yet. */
   readonly eventsWaiting: number;
+  /** Version of the hub's nats-server, while it is there. */
+  readonly hubVersion?: string | undefined;
+  /** `nats.insecureDev` is set. */
+  readonly insecure?: boolean;
 }
 
 export interface Health {
@@ -29,8 +41,11 @@ export interface Health {
 
 type Found = Omit<Condition, 'since'>;
 
-/** Pure. */
-export function findings(facts: HealthFacts): Found[] {
+/** A certificate that ends within this time is said. */
+const ENDS_SOON_MS = 14 * 86_400_000;
+
+/** Pure. @param now ms since 1970 */
+export function findings(facts: HealthFacts, now: number): Found[] {
   const found: Found[] = [];
   const add = (code: string, severity: Condition['severity'], title: string, detail: string) =>
     found.push({ code, severity, title, detail });
@@ -43,8 +58,37 @@ export function findings(facts: HealthFacts): Found[] {
     add('topology-drift', 'warning', 'A stream is not as declared', `${stream}: ${field}: expected ${expected}, found ${is}`);
   if (facts.tokens !== undefined)
     add('tokens-unreadable', 'warning', 'The token file cannot be used; the last good one stays in force', facts.tokens);
+  if (facts.tls !== undefined)
+    add('tls-unusable', 'warning', 'The certificate files cannot be used; the last good ones stay in force', facts.tls);
+  if (facts.tlsEndsAt !== undefined && facts.tlsEndsAt - now < ENDS_SOON_MS)
+    add(
+      'tls-ending',
+      facts.tlsEndsAt <= now ? 'error' : 'warning',
+      'The certificate of the registry ends soon or has ended',
+      new Date(facts.tlsEndsAt).toISOString(),
+    );
+  if (facts.audit !== undefined)
+    add('audit-broken', 'error', 'The audit log cannot be continued, so nothing can be changed', facts.audit);
+  if (facts.log !== undefined)
+    add('log-forked', 'error', 'The transparency log is not whole, so nothing can be published', facts.log);
   if (facts.hub === undefined && facts.applied)
     for (const bucket of facts.stale) add('view-stale', 'warning', 'A view does not follow the hub', bucket);
+  if (facts.hubVersion !== undefined && !leafLimitsKept(facts.hubVersion)) {
+    add(
+      'leaf-limits-unkept',
+      'info',
+      'The hub trusts leaves to keep their limits',
+      `nats-server ${facts.hubVersion} does not judge what a leaf sends: whoever takes a leaf's credential may send anything; use 2.11.16, 2.12.7, 2.14.0 or newer on the hub`,
+    );
+  }
+  if (facts.insecure) {
+    add(
+      'insecure-dev',
+      'warning',
+      'Connected without an identity',
+      'nats.insecureDev is set: whoever reaches the nats-server is whoever they say; for a laptop only',
+    );
+  }
   if (facts.eventsWaiting > 0)
     add('events-waiting', 'warning', 'Events wait for the hub to keep them', `${facts.eventsWaiting}`);
   return found;
@@ -55,7 +99,7 @@ export function createHealth(clock: Clock, facts: () => HealthFacts): () => Heal
   let since = new Map<string, string>();
   return () => {
     const now = facts();
-    const found = findings(now);
+    const found = findings(now, clock.now());
     const key = ({ code, detail }: Found) => (code === 'topology-drift' || code === 'view-stale' ? `${code} ${detail}` : code);
     const at = new Date(clock.now()).toISOString();
     since = new Map(found.map((one) => [key(one), since.get(key(one)) ?? at]));

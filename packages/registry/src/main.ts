@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { Fault, REDACTED, systemClock } from '@cim/contracts';
 import closeWithGrace from 'close-with-grace';
 import pino from 'pino';
-import { readConfig } from './config.ts';
+import { demandIdentity, readConfig } from './config.ts';
 import { STOP_DEADLINE_MS, startRegistry } from './registry.ts';
 import { version } from './version.ts';
 
@@ -16,6 +16,7 @@ const USAGE = `Usage: cim-registry --config FILE
 Runs a registry of a CIM hub. FILE is JSON; docs/config.md lists every key.
 
   --config FILE   configuration
+  --insecure-dev  connect to the hub without user or credentials: for a laptop only
   --check         read and check the configuration, then end
   --version       print the version
   --help          print this
@@ -28,7 +29,9 @@ async function main(): Promise<void> {
   if (values.help) return void process.stdout.write(USAGE);
   if (values.version) return void process.stdout.write(`${version}\n`);
   if (values.config === undefined) throw new Fault('configuration-invalid', '--config: expected a file; see --help');
-  const settings = await readConfig(values.config);
+  const read = await readConfig(values.config);
+  const settings = values['insecure-dev'] ? { ...read, nats: { ...read.nats, insecureDev: true } } : read;
+  demandIdentity(settings);
   if (values.check) return void process.stdout.write(`${values.config}: good\n`);
   const log = pino(
     { level: settings.log.level, base: { part: 'registry' }, redact: [...REDACTED], timestamp: pino.stdTimeFunctions.isoTime },
@@ -55,6 +58,7 @@ function flags() {
       options: {
         config: { type: 'string' },
         check: { type: 'boolean' },
+        'insecure-dev': { type: 'boolean' },
         version: { type: 'boolean' },
         help: { type: 'boolean' },
       },

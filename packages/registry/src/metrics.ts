@@ -9,6 +9,7 @@ export interface Metrics {
   published(created: boolean, bytes: number): void;
   desiredWrite(outcome: 'written' | 'conflict'): void;
   sseDropped(reason: string): void;
+  audited(outcome: string): void;
   swept(count: number): void;
   text(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -22,6 +23,9 @@ export interface Observed {
   readonly sseClients: () => number;
   readonly eventsWaiting: () => number;
   readonly eventsRefused: () => number;
+  readonly auditOpen: () => number;
+  /** ms since 1970; undefined without TLS. */
+  readonly certificateExpiresAt: () => number | undefined;
 }
 
 export function createMetrics(observed: Observed): Metrics {
@@ -58,6 +62,23 @@ export function createMetrics(observed: Observed): Metrics {
   gauge('sse_clients', 'Open event streams.', observed.sseClients);
   gauge('events_waiting', 'Events the hub has not kept yet.', observed.eventsWaiting);
   gauge('events_refused', 'Messages in the stream of events that were no events.', observed.eventsRefused);
+  gauge('audit_open', 'Changes whose outcome is not in the audit log yet.', observed.auditOpen);
+  new Gauge({
+    name: 'cim_registry_certificate_expiry_seconds',
+    help: 'When the certificate that is served ends, seconds since 1970; absent without TLS.',
+    registers,
+    collect() {
+      const at = observed.certificateExpiresAt();
+      if (at === undefined) this.remove();
+      else this.set(Math.floor(at / 1000));
+    },
+  });
+  const audited = new Counter({
+    name: 'cim_registry_audit_outcomes_total',
+    help: 'Outcomes written to the audit log.',
+    labelNames: ['outcome'],
+    registers,
+  });
   const requests = new Histogram({
     name: 'cim_registry_http_request_seconds',
     help: 'Time from request to the end of the answer.',
@@ -98,6 +119,7 @@ export function createMetrics(observed: Observed): Metrics {
     },
     desiredWrite: (outcome) => writes.inc({ outcome }),
     sseDropped: (reason) => dropped.inc({ reason }),
+    audited: (outcome) => audited.inc({ outcome }),
     swept: (count) => swept.inc(count),
     text: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };

@@ -4,8 +4,9 @@
  * Promises:
  * P1. Bytes first, catalog entry after: a version that can be found can be fetched. A registry killed in between leaves at most
  *     bytes nobody names, which `sweep.ts` collects.
- * P2. What is published was checked here, whoever the caller is: signer, signature, digest, size, and that manifest and statement
- *     say the same. Only then does the hub see a byte of it.
+ * P2. What is published was checked here, whoever the caller is: signer (trusted, valid now, not revoked, in scope), signature, digest,
+ *     size, and that manifest and statement say the same. Only then does the hub see a byte of it, and it stands in the transparency
+ *     log before it can be found.
  * P3. The same bytes again are the same version (`created: false`); other bytes under a version that exists are a conflict.
  * P4. At most `LANES` uploads are taken at a time; the rest wait, bounded, without sending.
  */
@@ -16,18 +17,21 @@ import {
   type Envelope,
   Fault,
   type FieldIssue,
+  judgeManifest,
+  judgeStatement,
   type Manifest,
   manifestDigest,
   readBundle,
-  type TrustedSigner,
-  verifyStatement,
 } from '@cim/contracts';
-import type { Actor, Audit } from './audit.ts';
+import type { Actor } from './audit.ts';
+import { demandScope } from './auth.ts';
 import type { Catalog } from './catalog.ts';
 import { createLanes } from './lanes.ts';
 import { formFault } from './nesting.ts';
 import { type Spool, spool } from './spool.ts';
 import type { Objects } from './store/objects.ts';
+import { stampOf, type Transparency } from './transparency.ts';
+import type { TrustDesk } from './trust.ts';
 
 export interface Upload {
   readonly envelope: Envelope;
@@ -55,8 +59,8 @@ export interface PublishDeps {
   readonly clock: Clock;
   readonly catalog: Catalog;
   readonly objects: Objects;
-  readonly audit: Audit;
-  readonly publishers: readonly TrustedSigner[];
+  readonly trust: TrustDesk;
+  readonly transparency: Transparency;
   /** Bytes. */
   readonly maxBundle: number;
   /** Told of each publish that was taken, and of the bytes of it that came over the wire. */
@@ -67,12 +71,25 @@ const LANES = 8;
 const LANE_WAIT_MS = 30_000;
 
 export function createPublish(deps: PublishDeps): Publish {
-  const { clock, catalog, objects, audit, publishers, maxBundle } = deps;
+  const { clock, catalog, objects, trust, transparency, maxBundle } = deps;
   const lanes = createLanes(clock, LANES, LANE_WAIT_MS, 'uploads');
 
   const store = async ({ envelope, contentLength, body, actor }: Upload): Promise<Published> => {
-    const { statement, signer } = verifyStatement(envelope, publishers);
+    const { statement, signer } = judgeStatement(envelope, await trust.now(), clock.now());
     const { name, version, kind, digest, size, sequence } = statement;
+    demandScope(actor.caller, { workload: name });
+    const logged = () =>
+      transparency.sayPublished({
+        type: 'bundle-published',
+        at: stampOf(clock),
+        by: actor.caller.name,
+        name,
+        version,
+        kind,
+        digest,
+        sequence,
+        publisher: signer.key,
+      });
     const answer = (created: boolean) => ({ name, version, kind, digest, size, sequence, created });
     if (Math.max(size, contentLength ?? 0) > maxBundle) {
       throw new Fault(
@@ -86,6 +103,7 @@ export function createPublish(deps: PublishDeps): Publish {
       refuseOther(standing, statement);
       // Published before, and its bytes are where they should be: nothing to do. Else this upload mends it.
       if (await objects.has(digest, size)) {
+        await logged();
         deps.counted(false, 0);
         return answer(false);
       }
@@ -93,27 +111,26 @@ export function createPublish(deps: PublishDeps): Publish {
     const held = await spool(body, size);
     try {
       const manifest = await check(held, statement);
+      judgeManifest(manifest, signer);
+      demandScope(actor.caller, { capabilities: Object.keys(manifest.capabilities) });
       await objects.keep(digest, size, () => held.read());
-      const { created, entry } = await catalog.add(
-        CatalogEntry.parse({
-          name,
-          version,
-          kind,
-          digest,
-          size,
-          sequence,
-          manifest,
-          envelope,
-          publishedAt: new Date(clock.now()).toISOString(),
-          publishedBy: actor.caller.name,
-        }),
-      );
+      const wanted = CatalogEntry.parse({
+        name,
+        version,
+        kind,
+        digest,
+        size,
+        sequence,
+        manifest,
+        envelope,
+        publishedAt: new Date(clock.now()).toISOString(),
+        publishedBy: actor.caller.name,
+      });
+      const data = { name, version, kind, digest, size, sequence, publisher: signer.name };
+      await logged();
+      const { created, entry } = await catalog.add(wanted, actor, data);
       if (!created) refuseOther(entry, statement);
       deps.counted(created, size);
-      if (created) {
-        const data = { name, version, kind, digest, size, sequence, publisher: signer.name };
-        await audit.record({ type: 'bundle.published', id: name, actor, data });
-      }
       return answer(created);
     } finally {
       await held.close();

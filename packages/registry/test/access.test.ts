@@ -4,19 +4,9 @@ import { Problem } from '@cim/contracts';
 import { testBundle, waitFor } from '@cim/testkit';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { allows } from '../src/auth.ts';
-import { type RouteRow, routes } from '../src/http/routes.ts';
-import {
-  outcome,
-  problemOf,
-  publishHeaders,
-  type RegistryProcess,
-  roles,
-  tokenOf,
-  type World,
-  world,
-  writeTokens,
-} from './support.ts';
+import type { RouteRow } from '../src/http/route.ts';
+import { routes } from '../src/http/routes.ts';
+import { outcome, problemOf, publishHeaders, type RegistryProcess, roles, type World, world, writeTokens } from './support.ts';
 
 let hub: World;
 let registry: RegistryProcess;
@@ -28,50 +18,7 @@ beforeAll(async () => {
 });
 afterAll(async () => hub?.[Symbol.asyncDispose]());
 
-/** A path of the row with something in its places. */
-const pathOf = ({ url }: RouteRow) =>
-  url.replace(
-    /:(\w+)/g,
-    (_, name: string) => ({ digest: `sha256:${'0'.repeat(64)}`, kind: 'agent', channel: 'edge' })[name] ?? 'some',
-  );
-
-async function statusAs(row: RouteRow, role: string | null): Promise<number> {
-  const abort = new AbortController();
-  const answer = await fetch(`${registry.url}${pathOf(row)}`, {
-    method: row.method,
-    headers: role === null ? {} : { authorization: `Bearer ${tokenOf(role)}` },
-    signal: abort.signal,
-  });
-  // A stream would go on for ever.
-  abort.abort();
-  return answer.status;
-}
-
-describe('each route and each role', () => {
-  test.each(all)('%s', async (_, row) => {
-    const needsNothing = row.need === 'open' || row.need === 'viewer-unless-local';
-    for (const who of [null, 'nobody', ...roles]) {
-      const role = roles.find((one) => one === who);
-      const status = await statusAs(row, who);
-      if (needsNothing) expect([who, [401, 403].includes(status)]).toEqual([who, false]);
-      else if (!role) expect([who, status]).toEqual([who, 401]);
-      else expect([who, status === 403]).toEqual([who, !allows([role], row.need)]);
-    }
-  });
-
-  test('the table says what the seams say', () => {
-    const needs = Object.fromEntries(all.map(([name, { need }]) => [name, need]));
-    expect(needs).toMatchObject({
-      publish: 'publisher',
-      setChannel: 'publisher',
-      putDesired: 'operator',
-      metrics: 'viewer-unless-local',
-      health: 'open',
-      openapi: 'open',
-    });
-    for (const [name, { method, need }] of all) if (method !== 'GET') expect([name, need]).not.toEqual([name, 'viewer']);
-  });
-
+describe('who asks', () => {
   test('metrics that come through a proxy of this machine need a token', async () => {
     const forwarded = { 'x-forwarded-for': '203.0.113.9' };
     expect(outcome(await registry.ask('GET', '/metrics', { role: null, headers: forwarded }))).toBe('401 unauthenticated');
@@ -95,12 +42,13 @@ test('a changed token file is in force within seconds; a broken one changes noth
   const { writeFileSync } = await import('node:fs');
   writeFileSync(hub.tokensFile, '{"tokens":[{"name":"x"}]}');
   const conditions = async () => (await registry.ask('GET', '/health', { role: null })).body.conditions;
-  await waitFor(async () => (await conditions())[0]?.code === 'tokens-unreadable', 10_000, 'the condition');
-  expect((await conditions())[0].detail).toContain('tokens[0].sha256');
+  const tokensTrouble = async () => (await conditions()).find(({ code }: { code: string }) => code === 'tokens-unreadable');
+  await waitFor(async () => (await tokensTrouble()) !== undefined, 10_000, 'the condition');
+  expect((await tokensTrouble()).detail).toContain('tokens[0].sha256');
   expect(await status('newcomer')).toBe(200);
   writeTokens(hub.tokensFile, keep);
   await waitFor(async () => (await status('newcomer')) === 401, 10_000, 'the token to be gone');
-  expect(await conditions()).toEqual([]);
+  expect((await conditions()).map(({ code }: { code: string }) => code)).not.toContain('tokens-unreadable');
 });
 
 describe('every answer', () => {
@@ -144,7 +92,7 @@ describe('every answer', () => {
       });
     for (const [text, code] of [
       ['NONSENSE\r\n\r\n', 'invalid-input'],
-      [`GET / HTTP/1.1\r\nhost: x\r\nx-long: ${'a'.repeat(20_000)}\r\n\r\n`, 'too-large'],
+      [`GET / HTTP/1.1\r\nhost: x\r\nx-long: ${'a'.repeat(80_000)}\r\n\r\n`, 'too-large'],
     ] as const) {
       const answer = await speak(text);
       expect(Problem.parse(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4))).code).toBe(code);
@@ -165,10 +113,14 @@ describe('the description of the API', () => {
   test('names every route, its answers and what it needs', async () => {
     const { body } = await registry.ask('GET', '/openapi.json', { role: null });
     expect(body.openapi).toBe('3.1.0');
-    for (const [name, { url, method, need }] of all) {
+    for (const [name, { url, method, permission }] of all) {
       const operation = body.paths[url.replace(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()];
       expect([name, operation !== undefined]).toEqual([name, true]);
-      expect(operation.security ?? 'open').toEqual(need === 'open' ? 'open' : [{ token: [] }]);
+      const known = [{ token: [] }, { certificate: [] }];
+      const expected = { open: [{}], here: [...known, {}], role: known }[permission.access];
+      expect([name, operation.security]).toEqual([name, expected]);
+      expect([name, operation['x-cim-roles']]).toEqual([name, permission.access === 'open' ? [] : [...permission.roles]]);
+      expect([name, operation['x-cim-scope']]).toEqual([name, permission.scope]);
       expect(Object.keys(operation.responses)).toContain('default');
     }
     expect(body.paths['/api/v1/bundles'].post.requestBody.content).toHaveProperty(['application/vnd.cim.bundle']);

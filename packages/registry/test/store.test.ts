@@ -1,5 +1,5 @@
 /** The store on a real hub: objects and their collection, views, single keys, the connection. */
-import { digestOf, objectName, streamName, systemClock, topology } from '@cim/contracts';
+import { digestOf, objectName, rowsAt, streamName, systemClock, topology } from '@cim/contracts';
 import { capturedLog, natsServer, type TestNats, waitFor } from '@cim/testkit';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
@@ -28,7 +28,7 @@ beforeAll(async () => {
   await hub.start();
   const applied = await applyTopology(await hub.up(AbortSignal.timeout(10_000)), clock, { replicas: 1, storage: 'file' });
   expect(applied).toMatchObject({ drift: [], failed: [] });
-  expect(applied.created).toHaveLength(5);
+  expect(applied.created).toHaveLength(rowsAt('hub').length);
   objects = createObjects(hub, clock, topology.bundles);
 });
 afterAll(async () => {
@@ -115,17 +115,30 @@ describe('objects', () => {
 });
 
 describe('single keys', () => {
-  test('create, update and get with lost races as values', async () => {
+  test('are written by compare-and-set, marked with the change; a lost race is a value, a repeated write is one', async () => {
     const bucket = createBucket(hub, 'CIM_CATALOG', 100);
     expect(await bucket.get('a.b')).toBeUndefined();
-    const first = await bucket.create('a.b', 'one');
+    expect(await bucket.state('a.b')).toEqual({ revision: 0, bytes: undefined, change: undefined });
+    const first = await bucket.write('a.b', 'one', 0, 'change-1');
     expect(first.kind).toBe('written');
-    expect(await bucket.create('a.b', 'two')).toEqual({ kind: 'lost' });
+    expect(await bucket.write('a.b', 'one', 0, 'change-1')).toEqual(first);
+    expect(await bucket.write('a.b', 'two', 0, 'change-2')).toEqual({ kind: 'lost' });
     const revision = first.kind === 'written' ? first.revision : 0;
-    expect((await bucket.update('a.b', 'two', revision)).kind).toBe('written');
-    expect(await bucket.update('a.b', 'three', revision)).toEqual({ kind: 'lost' });
-    expect(new TextDecoder().decode((await bucket.get('a.b'))!.bytes)).toBe('two');
-    expect(() => bucket.put('a.b', 'x'.repeat(101))).toThrow(/at most 100 bytes/);
+    expect((await bucket.write('a.b', 'two', revision, 'change-3')).kind).toBe('written');
+    expect(await bucket.write('a.b', 'three', revision, 'change-4')).toEqual({ kind: 'lost' });
+    const { bytes, change } = await bucket.state('a.b');
+    expect([new TextDecoder().decode(bytes), change]).toEqual(['two', 'change-3']);
+    expect(() => bucket.fits('a.b', 'x'.repeat(101))).toThrow(/at most 100 bytes/);
+    expect(() => bucket.write('a.b', 'x'.repeat(101), revision, 'change-5')).toThrow(/at most 100 bytes/);
+  });
+  test('that somebody deleted are absent, and can be written anew', async () => {
+    const bucket = createBucket(hub, 'CIM_CATALOG', 100);
+    expect((await bucket.write('c.d', 'one', 0, 'change-6')).kind).toBe('written');
+    const jsm = await jetstreamManager(admin);
+    await (await new Kvm(jsm.jetstream()).open('CIM_CATALOG')).delete('c.d');
+    const { revision, bytes } = await bucket.state('c.d');
+    expect([revision > 0, bytes, await bucket.get('c.d')]).toEqual([true, undefined, undefined]);
+    expect((await bucket.write('c.d', 'two', revision, 'change-7')).kind).toBe('written');
   });
 });
 

@@ -15,12 +15,13 @@ import {
 import { capturedLog, manualClock, temporaryDirectory } from '@cim/testkit';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createAudit } from '../src/audit.ts';
+import { createAnnouncer } from '../src/announce.ts';
 import { allows, demand } from '../src/auth.ts';
 import { type CatalogItem, itemsOf, pickVersion } from '../src/catalog.ts';
 import { readConfig, settingsOf } from '../src/config.ts';
 import { nodeViews, workloadViews } from '../src/fleet.ts';
 import { createHealth, findings, type HealthFacts } from '../src/health.ts';
+import { permissions } from '../src/http/permissions.ts';
 import { createLanes } from '../src/lanes.ts';
 import { formFault } from '../src/nesting.ts';
 import { spool } from '../src/spool.ts';
@@ -33,19 +34,24 @@ const DIGEST = `sha256:${'a'.repeat(64)}` as DesiredRecord['document']['bundle']
 
 describe('roles', () => {
   test('viewer below publisher and operator, which know nothing of each other; admin above all', () => {
-    expect(allows(['viewer'], 'viewer')).toBe(true);
-    expect(allows(['publisher'], 'viewer')).toBe(true);
-    expect(allows(['publisher'], 'operator')).toBe(false);
-    expect(allows(['operator'], 'publisher')).toBe(false);
-    expect(allows(['publisher', 'operator'], 'operator')).toBe(true);
-    for (const need of ['viewer', 'publisher', 'operator', 'any'] as const) expect(allows(['admin'], need)).toBe(true);
-    expect(allows([], 'any')).toBe(false);
+    const { catalog: read, publish, putDesired: deploy, whoami, tokens: manage, health: open } = permissions;
+    expect(allows(['viewer'], read)).toBe(true);
+    expect(allows(['publisher'], read)).toBe(true);
+    expect(allows(['publisher'], deploy)).toBe(false);
+    expect(allows(['operator'], publish)).toBe(false);
+    expect(allows(['publisher', 'operator'], deploy)).toBe(true);
+    for (const one of [read, publish, deploy, whoami, manage]) expect(allows(['admin'], one)).toBe(true);
+    for (const role of ['viewer', 'publisher', 'operator'] as const) expect(allows([role], manage)).toBe(false);
+    expect(allows([], open)).toBe(true);
+    expect(allows([], whoami)).toBe(false);
   });
   test('a refusal says what is missing', () => {
-    expect(() => demand(undefined, 'viewer', false)).toThrow(/Authorization: Bearer/);
-    expect(() => demand(undefined, 'viewer', true)).toThrow(/not known here/);
-    expect(() => demand({ name: 'ann', roles: ['viewer'] }, 'operator', true)).toThrow(/"ann" has viewer; this needs operator/);
-    expect(() => demand(undefined, 'open', false)).not.toThrow();
+    expect(() => demand(undefined, permissions.catalog, false)).toThrow(/Authorization: Bearer/);
+    expect(() => demand(undefined, permissions.catalog, true)).toThrow(/not known here/);
+    expect(() => demand({ name: 'ann', roles: ['viewer'], via: 'token' }, permissions.putDesired, true)).toThrow(
+      /"ann" has viewer; this needs operator or admin/,
+    );
+    expect(() => demand(undefined, permissions.health, false)).not.toThrow();
   });
 });
 
@@ -164,19 +170,28 @@ describe('health', () => {
     failed: [],
     applied: true,
     tokens: undefined,
+    tls: undefined,
+    tlsEndsAt: undefined,
+    audit: undefined,
+    log: undefined,
     stale: [],
     eventsWaiting: 0,
   };
   test('nothing wrong is healthy; each wrong has its code and weight', () => {
-    expect(findings(good)).toEqual([]);
+    expect(findings(good, 0)).toEqual([]);
     const drift = [{ stream: 's', field: 'f', expected: '1', found: '2' }];
     const codes = (facts: Partial<HealthFacts>) =>
-      findings({ ...good, ...facts }).map(({ code, severity }) => `${code} ${severity}`);
+      findings({ ...good, ...facts }, 0).map(({ code, severity }) => `${code} ${severity}`);
     expect(codes({ hub: 'gone', stale: ['x'] })).toEqual(['hub-unreachable error']);
     expect(codes({ applied: false })).toEqual(['topology-pending error']);
     expect(codes({ drift })).toEqual(['topology-drift warning']);
     expect(codes({ tokens: 'no file' })).toEqual(['tokens-unreadable warning']);
     expect(codes({ stale: ['desired'] })).toEqual(['view-stale warning']);
+    expect(codes({ tls: 'no file' })).toEqual(['tls-unusable warning']);
+    expect(codes({ tlsEndsAt: 13 * 86_400_000 })).toEqual(['tls-ending warning']);
+    expect(codes({ tlsEndsAt: 15 * 86_400_000 })).toEqual([]);
+    expect(codes({ tlsEndsAt: 0 })).toEqual(['tls-ending error']);
+    expect(codes({ audit: 'gone' })).toEqual(['audit-broken error']);
     expect(codes({ eventsWaiting: 3 })).toEqual(['events-waiting warning']);
   });
   test('a condition keeps the time it began', async () => {
@@ -270,18 +285,21 @@ describe('sweep', () => {
   });
 });
 
-describe('audit', () => {
+describe('announcements', () => {
   const entry = {
     type: 'bundle.published',
     id: 'a',
-    actor: { caller: { name: 'ann', roles: [] }, requestId: 'r1', reason: 'because' },
+    eventId: '01a2',
+    by: 'ann',
+    requestId: 'r1',
+    reason: 'because',
     data: { version: '1.0.0' },
   };
   test('goes on when the hub is away, and sends the same event until it is kept', async () => {
     const clock = manualClock();
     const sent: string[] = [];
     let fails = 3;
-    const audit = createAudit({
+    const announcer = createAnnouncer({
       clock,
       random: () => 0.5,
       log: capturedLog(),
@@ -290,23 +308,23 @@ describe('audit', () => {
         if (fails-- > 0) throw new Error('away');
       },
     });
-    const recorded = audit.record(entry);
+    const recorded = announcer.say(entry);
     await clock.advance(2_000);
     await recorded;
     await clock.advance(20_000);
     expect(sent).toHaveLength(4);
     expect(new Set(sent).size).toBe(1);
     expect(sent[0]).toMatch(/^cim\.v1\.fwd\.hub\.bundle\.a\.published /);
-    expect(audit.waiting()).toBe(0);
+    expect(announcer.waiting()).toBe(0);
   });
   test('what is not kept at the end is in the log in full', async () => {
     const clock = manualClock();
     const log = capturedLog();
-    const audit = createAudit({ clock, random: () => 0, log, append: () => Promise.reject(new Error('away')) });
-    const recorded = audit.record(entry);
+    const announcer = createAnnouncer({ clock, random: () => 0, log, append: () => Promise.reject(new Error('away')) });
+    const recorded = announcer.say(entry);
     await clock.advance(2_000);
     await recorded;
-    const stopped = audit.stop(1_000);
+    const stopped = announcer.stop(1_000);
     await clock.advance(2_000);
     await stopped;
     const line = log.entries.find(({ level }) => level === 'error');
@@ -331,7 +349,7 @@ describe('the program', () => {
       writeFileSync(path, JSON.stringify(config));
       return path;
     };
-    const nats = { url: 'nats://127.0.0.1:1' };
+    const nats = { url: 'nats://127.0.0.1:1', insecureDev: true };
     const limits = { maxBundle: 'much' };
     const wrong = file('wrong.json', { nats: { ...nats, colour: 1 }, tokensFile: 't', limits, http: { port: -1 } });
     await expect(readConfig(wrong)).rejects.toMatchObject({

@@ -15,6 +15,7 @@ export {
   testPublisher,
   trusted,
 } from './bundles.ts';
+export { type IssueOptions, type TestAuthority, type TestCertificate, testAuthority } from './certificate.ts';
 export { type ManualClock, manualClock } from './clock.ts';
 export { fleet, type TestFleet } from './fleet.ts';
 export { type CapturedLog, capturedLog, type LogEntry } from './log.ts';

@@ -1,5 +1,15 @@
 /** Permissions against real servers: what the channel and topology tables say must hold on a hub with two leaves. */
-import { hubInboxPrefix, inboxPrefix, newId, rowsAt, streamName, streamSubjects, topology } from '@cim/contracts';
+import {
+  consumerNames,
+  hubInboxPrefix,
+  inboxPrefix,
+  newId,
+  rowsAt,
+  streamName,
+  streamSubjects,
+  type TopologyRow,
+  topology,
+} from '@cim/contracts';
 import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { Objm } from '@nats-io/obj';
@@ -46,23 +56,46 @@ afterAll(() => world[Symbol.asyncDispose]());
 const kvThroughLeaf = (connection: NatsConnection, bucket: string) =>
   new Kvm(jetstream(connection, { domain: 'hub', timeout: 1_500 })).open(bucket, { bindOnly: true, allow_direct: true });
 
+/** Follows what a node may follow, as the node-agent does it: under a name of its own, into an inbox of its own, with flow control. */
+async function follow(
+  connection: NatsConnection,
+  instance: string,
+  row: TopologyRow,
+  filter: string,
+  each: (message: Msg) => void,
+): Promise<void> {
+  const inbox = createInbox(hubInboxPrefix('node', instance));
+  connection.subscribe(inbox, {
+    callback: (_, message) => {
+      if (message.headers?.code === 100) message.reply && message.respond();
+      else each(message);
+    },
+  });
+  const jsm = await jetstreamManager(connection, { domain: 'hub', checkAPI: false, timeout: 2_000 });
+  await jsm.consumers.add(streamName(row), {
+    name: consumerNames(row, instance)[0]!,
+    deliver_subject: inbox,
+    filter_subject: filter,
+    ack_policy: AckPolicy.None,
+    deliver_policy: DeliverPolicy.All,
+    flow_control: true,
+    idle_heartbeat: nanos(5_000),
+    inactive_threshold: nanos(30_000),
+    mem_storage: true,
+  });
+}
+
 describe('a node', () => {
   test('reads and follows its own desired documents through the leaf', async () => {
     const hub = await new Kvm(registry).open(topology.desired.name);
     await hub.put('cim-a.agent.hello', '"a"');
     const kv = await kvThroughLeaf(a, topology.desired.name);
     expect((await kv.get('cim-a.agent.hello'))?.string()).toBe('"a"');
-    const watch = await kv.watch({ key: 'cim-a.>' });
     const seen: string[] = [];
-    const done = (async () => {
-      for await (const entry of watch) {
-        seen.push(entry.string());
-        if (seen.length === 2) break;
-      }
-    })();
+    await follow(a, 'cim-a', topology.desired, '$KV.CIM_DESIRED.cim-a.>', (message) => void seen.push(message.string()));
     await waitFor(() => seen.length === 1, 5_000, 'the document that was there');
     await hub.put('cim-a.agent.hello', '"b"');
-    await done;
+    await waitFor(() => seen.length === 2, 5_000, 'the changed document');
     expect(seen).toEqual(['"a"', '"b"']);
   });
 
@@ -99,11 +132,14 @@ describe('a node', () => {
     const bytes = new Uint8Array(12 * 2 ** 20).map((_, index) => index * 7 + (index >> 13));
     const hub = await new Objm(registry).open(topology.bundles.name);
     await hub.putBlob({ name: 'deadbeef' }, bytes);
-    const objects = await new Objm(jetstream(a, { domain: 'hub', timeout: 5_000 })).open(topology.bundles.name);
-    const got = await objects.getBlob('deadbeef');
-    expect(Buffer.compare(Buffer.from(got!), Buffer.from(bytes))).toBe(0);
-    await expect(objects.putBlob({ name: 'cafe' }, new Uint8Array(10))).rejects.toThrow();
-    expect((await hub.info('cafe')) ?? undefined).toBeUndefined();
+    const { nuid } = (await hub.info('deadbeef'))!;
+    const chunks: Uint8Array[] = [];
+    await follow(a, 'cim-a', topology.bundles, `$O.CIM_BUNDLES.C.${nuid}`, (message) => void chunks.push(message.data.slice()));
+    const size = () => chunks.reduce((sum, { length }) => sum + length, 0);
+    await waitFor(() => size() === bytes.length, 20_000, 'all the bytes');
+    expect(Buffer.compare(Buffer.concat(chunks), Buffer.from(bytes))).toBe(0);
+    const js = jetstream(a, { domain: 'hub', timeout: 1_500 });
+    await expect(js.publish('$O.CIM_BUNDLES.C.forged', new Uint8Array(10))).rejects.toThrow();
   });
 
   test("forwards its events, stored under the name the leaf's stream has, and none as another", async () => {

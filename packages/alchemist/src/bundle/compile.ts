@@ -4,7 +4,8 @@
  * Promises:
  * C1. The output depends on the sources and their places relative to the project, not on where the project stands.
  * C2. `@cim/alchemist/agent` is ours and always found: a project needs no install of it.
- * C3. What the isolate does not have (Node's built-in modules) is refused with the chain of imports that leads to it.
+ * C3. What the isolate does not have (Node's built-in modules) is refused with the chain of imports that leads to it; but for those
+ *     that npm has in plain JavaScript under the same name, where the project has installed that package.
  */
 import { readFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
@@ -17,12 +18,20 @@ export interface Built {
   readonly entry: string;
   readonly sourceMap: string;
   readonly warnings: readonly string[];
+  /** What esbuild took, and from where. */
+  readonly metafile: Metafile;
 }
 
 /** What guest code finds around itself, for the sentence in errors. */
 const ISOLATE_OFFERS =
-  'the language itself, console, setTimeout, setInterval, queueMicrotask, TextEncoder, TextDecoder, URL, atob, btoa, ' +
-  'structuredClone and crypto.randomUUID; everything else goes through ctx (log, kv, call, publish, emit, secrets, assets)';
+  'the language itself, console, timers and the web platform (docs/platform.md: URL, fetch within grants.http, streams, crypto and more); ' +
+  'everything else goes through ctx (log, kv, call, publish, emit, secrets, assets)';
+
+/** Built-in modules that a package of the same name on npm stands in for, when the project has it. */
+const FROM_NPM = new Set(['assert', 'buffer', 'events', 'punycode', 'string_decoder', 'url', 'util']);
+/** Marks a question of the plugin's own, which it must not answer itself. */
+const ASKED = Symbol('asked');
+const nameOfBuiltin = (path: string): string => path.replace(/^node:/, '');
 
 const DOOR = '@cim/alchemist/agent';
 
@@ -43,6 +52,7 @@ export async function compile(project: Project): Promise<Built> {
     }
     return {
       entry,
+      metafile: result.metafile,
       sourceMap: text(`/${ENTRY_FILE}.map`),
       warnings: result.warnings.map(({ text: message, location }) => (location ? `${placeOf(location)}: ${message}` : message)),
     };
@@ -76,9 +86,21 @@ async function run(project: Project, leaveOutside: (kind: ImportKind) => boolean
     name: 'cim-builtins',
     setup(build) {
       // `require` inside try/catch is a question, and a guest may ask: esbuild knows the difference when it fails by itself.
-      build.onResolve({ filter: /.*/ }, ({ path, kind }) =>
-        isBuiltin(path) && leaveOutside(kind) ? { path, external: true, sideEffects: false } : undefined,
-      );
+      build.onResolve({ filter: /.*/ }, async ({ path, kind, importer, resolveDir, pluginData }) => {
+        if (!isBuiltin(path) || pluginData === ASKED) return undefined;
+        // A package may say in its field "browser" what it does without the module: another file, or nothing.
+        const own = await build.resolve(path, { kind, importer, resolveDir, pluginData: ASKED });
+        if (own.errors.length === 0)
+          return own.path === path ? { path, namespace: 'cim-nothing' } : { path: own.path, namespace: own.namespace };
+        const name = nameOfBuiltin(path);
+        if (FROM_NPM.has(name)) {
+          // The slash means the package, never the built-in module.
+          const found = await build.resolve(`${name}/`, { kind, importer, resolveDir });
+          if (found.errors.length === 0) return { path: found.path, namespace: found.namespace };
+        }
+        return leaveOutside(kind) ? { path, external: true, sideEffects: false } : undefined;
+      });
+      build.onLoad({ filter: /.*/, namespace: 'cim-nothing' }, () => ({ contents: 'module.exports = {};', loader: 'js' }));
     },
   };
   return esbuild.build({
@@ -89,10 +111,11 @@ async function run(project: Project, leaveOutside: (kind: ImportKind) => boolean
     write: false,
     metafile: true,
     format: 'esm',
-    platform: 'neutral',
+    platform: 'browser',
     target: 'es2024',
-    mainFields: ['module', 'main'],
-    conditions: ['module'],
+    // What a package has for the web fits better than what it has for Node: the isolate is the web platform without a page.
+    mainFields: ['browser', 'module', 'main'],
+    conditions: ['worker', 'browser', 'module'],
     charset: 'utf8',
     sourcemap: 'external',
     sourcesContent: true,
@@ -127,7 +150,9 @@ async function doorSource(esbuild: typeof import('esbuild')): Promise<string> {
 function refused(project: Project, metafile: Metafile, modules: readonly string[]): Fault {
   const issues = modules.map((module): FieldIssue => {
     const chain = chainTo(metafile, relative(project.root, project.entry).replaceAll('\\', '/'), module);
-    return { path: chain.at(-2) ?? '(whole)', message: `${module} is not in the isolate: ${chain.join(' -> ')}` };
+    const name = nameOfBuiltin(module);
+    const mend = FROM_NPM.has(name) ? ` (npm install ${name} brings it in plain JavaScript)` : '';
+    return { path: chain.at(-2) ?? '(whole)', message: `${module} is not in the isolate${mend}: ${chain.join(' -> ')}` };
   });
   const listed = issues.map(({ message }) => message).join('; ');
   return new Fault('invalid-input', `${listed}. The isolate offers ${ISOLATE_OFFERS}.`, { issues });

@@ -8,11 +8,16 @@ const chunks = [];
 for await (const chunk of process.stdin) chunks.push(chunk);
 const source = Buffer.concat(chunks).toString('utf8');
 const quiet = () => {};
-const timers = { setTimeout, clearTimeout, setInterval, clearInterval, queueMicrotask };
+const offered = 'setTimeout clearTimeout setInterval clearInterval queueMicrotask structuredClone atob btoa URL URLSearchParams URLPattern ' +
+  'TextEncoder TextDecoder TextEncoderStream TextDecoderStream Event EventTarget CustomEvent AbortController AbortSignal DOMException ' +
+  'Blob File FormData Headers Request Response ReadableStream ReadableStreamDefaultReader ReadableStreamBYOBReader WritableStream ' +
+  'WritableStreamDefaultWriter TransformStream ByteLengthQueuingStrategy CountQueuingStrategy CompressionStream DecompressionStream ' +
+  'MessageChannel MessagePort MessageEvent Crypto CryptoKey SubtleCrypto crypto Performance performance';
 const context = vm.createContext({
   console: { log: quiet, info: quiet, warn: quiet, error: quiet, debug: quiet, trace: quiet },
-  ...timers, TextEncoder, TextDecoder, URL, URLSearchParams, atob, btoa, structuredClone,
-  crypto: { randomUUID: () => crypto.randomUUID() },
+  ...Object.fromEntries(offered.split(' ').filter((name) => name in globalThis).map((name) => [name, globalThis[name]])),
+  navigator: { userAgent: 'CIM' },
+  fetch: async () => { throw new TypeError('fetch: nothing is fetched while the definition is read; call it in a handler'); },
 }, { codeGeneration: { strings: true, wasm: false } });
 vm.runInContext('globalThis.self = globalThis', context);
 const answer = (value) => process.stdout.write(JSON.stringify(value), () => process.exit(0));

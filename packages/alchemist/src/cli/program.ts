@@ -6,20 +6,29 @@
  * L2. Nothing but this, the verbs and commander is loaded for `--help`.
  */
 import { Command, CommanderError } from 'commander';
+import { register as audit } from './commands/audit.ts';
 import { register as bundle } from './commands/bundle.ts';
 import { register as call } from './commands/call.ts';
 import { register as catalog } from './commands/catalog.ts';
 import { register as channel } from './commands/channel.ts';
 import { register as completion } from './commands/completion.ts';
+import { register as creds } from './commands/creds.ts';
+import { register as debug } from './commands/debug.ts';
 import { register as deploy } from './commands/deploy.ts';
 import { register as doctor } from './commands/doctor.ts';
 import { register as events } from './commands/events.ts';
+import { register as hub } from './commands/hub.ts';
 import { register as init } from './commands/init.ts';
+import { register as instance } from './commands/instance.ts';
 import { register as keys } from './commands/keys.ts';
 import { register as logs } from './commands/logs.ts';
 import { register as nodes } from './commands/nodes.ts';
 import { register as publish } from './commands/publish.ts';
+import { register as secrets } from './commands/secrets.ts';
+import { registerSign as sign, registerSubmit as submit } from './commands/sign.ts';
 import { register as status } from './commands/status.ts';
+import { register as token } from './commands/token.ts';
+import { register as trust } from './commands/trust.ts';
 import { register as undeploy } from './commands/undeploy.ts';
 import { register as verify } from './commands/verify.ts';
 import { register as version } from './commands/version.ts';
@@ -32,8 +41,9 @@ import { packageVersion } from './version.ts';
 
 const groups: readonly (readonly [title: string, verbs: readonly ((program: Command, stage: Stage) => void)[]])[] = [
   ['Write and publish:', [init, keys, bundle, publish, verify]],
-  ['Run:', [deploy, undeploy, call, catalog, channel]],
-  ['Watch:', [status, nodes, workloads, logs, events, doctor]],
+  ['Run:', [deploy, undeploy, sign, submit, secrets, call, catalog, channel]],
+  ['Set up:', [hub, instance, creds, token, trust]],
+  ['Watch:', [status, nodes, workloads, logs, events, audit, doctor, debug]],
   ['More:', [completion, version]],
 ];
 
@@ -96,7 +106,9 @@ async function usage(render: ReturnType<typeof createRender>, error: CommanderEr
     .replaceAll('\n', ' ')
     .trim();
   const words = argv.filter((word) => !word.startsWith('-'));
-  const verb = words[0] === 'keys' ? words.slice(0, 2).join(' ') : words[0];
+  const verb = ['keys', 'secrets', 'hub', 'instance', 'creds', 'token', 'audit', 'trust'].includes(words[0] ?? '')
+    ? words.slice(0, 2).join(' ')
+    : words[0];
   const about = said === '' || said === '(outputHelp)' ? 'expected a verb after it' : said;
   const path =
     /--[a-z-]+/.exec(about)?.[0] ?? /argument(?: for)? '([^']+)'|(?:command|argument) '([^']+)'/.exec(about)?.[1] ?? 'verb';

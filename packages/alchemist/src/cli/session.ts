@@ -17,6 +17,10 @@ export interface CommonFlags {
   readonly registry?: string;
   readonly tokenFile?: string;
   readonly nats?: string;
+  /** Keys to sign with; a flag of the verbs that sign as an operator. */
+  readonly operatorSeed?: readonly string[];
+  /** Of verbs that change something. */
+  readonly reason?: string;
 }
 
 export interface Session {
@@ -58,6 +62,9 @@ export function verb(program: Command, usage: string, { summary, description, ex
       `\nExample${examples.length > 1 ? 's' : ''}:\n${examples.map((line) => `  $ alchemist ${line}`).join('\n')}\n\n${EXIT_HELP}`,
     );
 }
+
+/** The flag of verbs that change something at the registry. */
+export const withReason = (command: Command): Command => command.option('--reason <text>', 'why: kept in the audit log');
 
 /** Adds the flags all verbs share; after a verb's own, so that help lists those first. */
 export function commonFlags(command: Command): Command {
@@ -110,8 +117,10 @@ export async function perform(stage: Stage, flags: CommonFlags, work: (session: 
   }
 }
 
-function connectOptions({ profile, registry, tokenFile, nats }: CommonFlags): ConnectOptions {
+function connectOptions({ profile, registry, tokenFile, nats, reason, operatorSeed }: CommonFlags): ConnectOptions {
   return {
+    ...(operatorSeed === undefined ? {} : { operatorSeedFile: operatorSeed }),
+    ...(reason === undefined ? {} : { reason }),
     ...(profile === undefined ? {} : { profile }),
     ...(registry === undefined && tokenFile === undefined
       ? {}

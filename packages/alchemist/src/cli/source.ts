@@ -13,11 +13,14 @@ export async function bundleAt({ alchemist, render, io }: Session, path: string)
     for (const warning of built.warnings) render.warning(warning);
     return built;
   }
-  const [{ openBundle }, { decodeJson, Envelope }] = await Promise.all([
+  const [{ openBundle }, { Attestation, decodeJson, Envelope }] = await Promise.all([
     import('../bundle/bundle.ts'),
     import('@cim/contracts'),
   ]);
   const signature = await readFile(`${file}.sig`, 'utf8').catch(() => undefined);
   const envelope = signature === undefined ? undefined : decodeJson(Envelope, signature, `${path}.sig`, 'signature-invalid');
-  return openBundle(await readFile(file), envelope);
+  const provenance = await readFile(`${file}.provenance`, 'utf8').catch(() => undefined);
+  const attestation =
+    provenance === undefined ? undefined : decodeJson(Attestation, provenance, `${path}.provenance`, 'signature-invalid');
+  return openBundle(await readFile(file), envelope, attestation);
 }

@@ -12,6 +12,7 @@ import {
   type Desired,
   type DesiredRecord,
   desiredKey,
+  type ErrorCode,
   Fault,
   type Signer,
   signDesired,
@@ -20,17 +21,26 @@ import {
 import type { StoredDesired } from '../registry/answers.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { type Look, waitConverged, workloadIn } from './converge.ts';
-import { nextDocument, removalOf, sameWish, type Wish } from './document.ts';
+import { type Author, nextDocument, removalOf, sameWish, type Wish } from './document.ts';
 import type { DeployStep, StepKind } from './progress.ts';
 
 /** What a deployment needs of its surroundings. */
 export interface Deployer {
   readonly registry: RegistryClient;
-  readonly signer: Signer | undefined;
+  /** Operators who sign, each once; none where none is asked for. */
+  readonly signers: readonly Signer[];
+  /** Takes the signed document instead of the registry: it goes to another operator first. */
+  readonly instead?: ((record: DesiredRecord, revision: number | undefined) => Promise<void>) | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   /** Looks at one instance. */
   look(instance: string): Look;
+  /** Seals values for a workload of one instance, by secret name. */
+  seal(
+    target: { readonly instance: string; readonly kind: 'agent' | 'service'; readonly name: string },
+    values: Readonly<Record<string, string>>,
+    signal: AbortSignal | undefined,
+  ): Promise<NonNullable<Desired['secrets']>>;
 }
 
 export interface Course {
@@ -72,6 +82,7 @@ export async function deployEntry(
   const log = stepLog(deployer.clock, course.onStep, earlier);
   const issuedBy = (await registry.whoami()).name;
   const look = deployer.look(instance);
+  const boxes = wish.secrets === undefined ? undefined : await deployer.seal(target, wish.secrets, course.signal);
 
   const { stored, changed } = await writing(course.retryConflicts, async () => {
     const before = await registry.desired(instance, kind, name);
@@ -83,14 +94,14 @@ export async function deployEntry(
           // An instance nobody has heard of yet has seen nothing.
           () => undefined,
         );
-    const document = nextDocument(before?.record.document, target, wish, author, seen);
+    const document = nextDocument(before?.record.document, target, wish, author, seen, boxes);
     if (before && sameWish(before.record.document, document)) {
       const status = workloadIn(await look(course.signal), target);
       if (status?.converged === true && status.generation >= before.record.document.generation) {
         return { stored: before, changed: false };
       }
     }
-    return { stored: await registry.putDesired(signed(document, deployer.signer), before?.revision), changed: true };
+    return { stored: await store(deployer, document, before?.revision), changed: true };
   });
   const { generation } = stored.record.document;
   if (changed) log.add('stored', `${desiredKey(target)} generation ${generation}, revision ${stored.revision}`);
@@ -119,7 +130,7 @@ export async function removeWorkload(
     const before = await standing(registry, what);
     if (before.record.document.state === 'removed') return { stored: before, changed: false };
     const document = removalOf(before.record.document, { issuedBy, now: deployer.clock.now() }, reason);
-    return { stored: await registry.putDesired(signed(document, deployer.signer), before.revision), changed: true };
+    return { stored: await store(deployer, document, before.revision), changed: true };
   });
   const { instance, kind, name, generation, bundle } = stored.record.document;
   if (changed) log.add('stored', `${desiredKey({ instance, kind, name })} generation ${generation}, removed`);
@@ -134,8 +145,37 @@ export async function removeWorkload(
   return result(stored, changed, log, undefined);
 }
 
-/** The document of a workload whose kind may not be known. */
-async function standing(
+/** Changes a running workload's document and waits for the node. @throws Fault `not-found` when nothing of that name runs there */
+export async function change(
+  deployer: Deployer,
+  what: { readonly instance: string; readonly name: string; readonly kind?: string | undefined },
+  course: Course,
+  next: (before: Desired, author: Author) => Desired,
+): Promise<DeployResult> {
+  const { registry, clock } = deployer;
+  const log = stepLog(clock, course.onStep);
+  const issuedBy = (await registry.whoami()).name;
+  const stored = await writing(course.retryConflicts, async () => {
+    const before = await standing(registry, what);
+    const { document } = before.record;
+    if (document.state === 'removed') throw new Fault('not-found', `${what.name} is not deployed on ${what.instance}`);
+    const changed = next(document, { issuedBy, now: clock.now() });
+    return store(deployer, changed, before.revision);
+  });
+  const { instance, kind, name, generation, bundle } = stored.record.document;
+  log.add('stored', `${desiredKey({ instance, kind, name })} generation ${generation}, revision ${stored.revision}`);
+  const status = course.wait
+    ? await waitConverged(
+        deployer.look(instance),
+        { instance, kind, name, version: bundle.version, digest: bundle.digest, generation, removal: false },
+        { ...deployer, timeoutMs: course.timeoutMs, signal: course.signal, onStep: log.add },
+      )
+    : undefined;
+  return result(stored, true, log, status);
+}
+
+/** The document of a workload whose kind may not be known. @throws Fault `not-found` */
+export async function standing(
   registry: RegistryClient,
   { instance, name, kind }: { readonly instance: string; readonly name: string; readonly kind?: string | undefined },
 ): Promise<StoredDesired> {
@@ -159,8 +199,53 @@ async function writing<T>(retries: number, write: () => Promise<T>): Promise<T> 
   }
 }
 
-function signed(document: Desired, signer: Signer | undefined): DesiredRecord {
-  return { document, signatures: signer === undefined ? [] : [signDesired(document, signer)] };
+/** Signs with every key at hand and stores, or hands on. */
+async function store(
+  { registry, signers, instead }: Deployer,
+  document: Desired,
+  revision: number | undefined,
+): Promise<StoredDesired> {
+  const record: DesiredRecord = { document, signatures: signers.map((signer) => signDesired(document, signer)) };
+  if (!instead) return registry.putDesired(record, revision);
+  // Whatever is wrong with it besides the signatures is better known before others sign.
+  await registry.checkDesired(record, revision).catch((error) => {
+    if (!(error instanceof Fault && unsignedYet.has(error.code))) throw error;
+  });
+  await instead(record, revision);
+  return { revision: revision ?? 0, record };
+}
+
+const unsignedYet: ReadonlySet<string> = new Set<ErrorCode>(['threshold-unmet', 'signer-unknown']);
+
+/** Stores a document that was signed before, and waits for the node. @throws Fault as {@link deployEntry} */
+export async function submitRecord(
+  deployer: Deployer,
+  record: DesiredRecord,
+  revision: number | undefined,
+  course: Course,
+): Promise<DeployResult> {
+  const log = stepLog(deployer.clock, course.onStep);
+  const stored = await deployer.registry.putDesired(record, revision);
+  const { instance, kind, name, generation, bundle, state } = stored.record.document;
+  log.add('stored', `${desiredKey({ instance, kind, name })} generation ${generation}, revision ${stored.revision}`);
+  const target = {
+    instance,
+    kind,
+    name,
+    version: bundle.version,
+    digest: bundle.digest,
+    generation,
+    removal: state === 'removed',
+  };
+  const status = course.wait
+    ? await waitConverged(deployer.look(instance), target, {
+        ...deployer,
+        timeoutMs: course.timeoutMs,
+        signal: course.signal,
+        onStep: log.add,
+      })
+    : undefined;
+  return result(stored, true, log, state === 'removed' ? undefined : status);
 }
 
 /** Collects steps with their times and tells whoever listens. */

@@ -17,6 +17,8 @@ export interface Wish {
   readonly config?: Readonly<Record<string, unknown>> | undefined;
   readonly rollback?: boolean | undefined;
   readonly reason?: string | undefined;
+  /** Values to seal for the workload, by secret name; they join those that are there. */
+  readonly secrets?: Readonly<Record<string, string>> | undefined;
   /** Forget what is deployed and begin at the defaults. */
   readonly reset?: boolean | undefined;
 }
@@ -42,6 +44,8 @@ export function nextDocument(
   author: Author,
   /** Highest generation the node has answered to: where the hub has lost its memory, it goes on above that. */
   seen = 0,
+  /** What `wish.secrets` became. */
+  boxes: NonNullable<Desired['secrets']> = {},
 ): Desired {
   const kept = before === undefined || before.state === 'removed' || wish.reset === true ? undefined : before;
   const given = Object.fromEntries(
@@ -49,12 +53,14 @@ export function nextDocument(
       .map((field) => [field, wish[field] ?? kept?.[field]] as const)
       .filter(([, value]) => value !== undefined),
   );
+  const secrets = { ...kept?.secrets, ...boxes };
   return decode(
     Desired,
     {
       api: 1,
       ...target,
       ...given,
+      ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
       generation: (before?.generation ?? seen) + 1,
       state: 'running',
       rollback: wish.rollback ?? false,
@@ -66,9 +72,28 @@ export function nextDocument(
   );
 }
 
-/** The document that ends a workload. */
+/** The same workload with other secrets; nothing else in it changes. @throws Fault `invalid-input` */
+export function withSecrets(before: Desired, secrets: Desired['secrets'], author: Author, reason?: string): Desired {
+  const { reason: _, secrets: __, ...rest } = before;
+  return decode(
+    Desired,
+    {
+      ...rest,
+      ...(secrets === undefined || Object.keys(secrets).length === 0 ? {} : { secrets }),
+      generation: before.generation + 1,
+      // A rollback was allowed for the deployment that asked for it, and for that alone.
+      rollback: false,
+      issuedAt: new Date(author.now).toISOString(),
+      issuedBy: author.issuedBy.slice(0, 200),
+      ...(reason === undefined ? {} : { reason }),
+    },
+    'secrets',
+  );
+}
+
+/** The document that ends a workload; what was sealed for it goes with it. */
 export function removalOf(before: Desired, author: Author, reason?: string): Desired {
-  const { reason: _, ...rest } = before;
+  const { reason: _, secrets: __, ...rest } = before;
   return decode(
     Desired,
     {

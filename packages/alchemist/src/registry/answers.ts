@@ -2,11 +2,13 @@
  * What the registry answers, decoded where it enters. Loose: a newer registry may say more than this asks for.
  */
 import {
+  ChainHead,
   CimEvent,
   DesiredRecord,
   Digest,
   InstanceId,
   NodeStatus,
+  TokenView,
   Version,
   WorkloadKind,
   WorkloadName,
@@ -81,6 +83,13 @@ export const WorkloadList = z.object({ workloads: z.array(WorkloadView) });
 export const SequencedEvent = z.object({ sequence: z.number(), event: CimEvent });
 export type SequencedEvent = z.infer<typeof SequencedEvent>;
 export const EventList = z.object({ events: z.array(SequencedEvent) });
+
+export const TokenList = z.object({ tokens: z.array(TokenView) });
+/** The one answer that holds a token. */
+export const MadeToken = TokenView.extend({ token: z.string() });
+export type MadeToken = z.infer<typeof MadeToken>;
+
+export const AuditEnd = z.object({ head: ChainHead.nullable(), open: z.number() });
 
 export const WhoAmI = z.object({ name: z.string(), roles: z.array(z.string()) });
 export type WhoAmI = z.infer<typeof WhoAmI>;

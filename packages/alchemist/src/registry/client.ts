@@ -13,30 +13,41 @@ import {
   DeadlineError,
   type DesiredRecord,
   decodeJson,
+  EnrolmentGiven,
+  type EnrolmentOrder,
   type Envelope,
   Fault,
+  IdentityRecord,
   Problem,
+  type TokenRequest,
+  TokenView,
   withDeadline,
 } from '@cim/contracts';
 import type { z } from 'zod';
 import {
+  AuditEnd,
   CatalogItem,
   CatalogList,
   DesiredList,
   EventList,
+  MadeToken,
   NodeList,
   NodeView,
   Published,
   StoredDesired,
+  TokenList,
   WhoAmI,
   WorkloadList,
 } from './answers.ts';
 import { type EventQuery, eventQueryString } from './event-query.ts';
+import { trustRequests } from './trust-requests.ts';
 
 export interface RegistryClientOptions {
   /** Address without a path, e.g. `http://127.0.0.1:8484`. */
   readonly url: string;
   readonly token: string | undefined;
+  /** Why: sent with every change, kept in the audit log. */
+  readonly reason?: string | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   /** Longest ordinary request, ms. */
@@ -55,7 +66,7 @@ export interface Upload {
 }
 
 interface Request {
-  readonly method?: 'GET' | 'PUT' | 'POST';
+  readonly method?: 'GET' | 'PUT' | 'POST' | 'DELETE';
   readonly body?: unknown;
   readonly headers?: Record<string, string>;
   readonly signal?: AbortSignal | undefined;
@@ -67,8 +78,9 @@ const TRIES = 3;
 
 export type RegistryClient = ReturnType<typeof registryClient>;
 
-export function registryClient({ url, token, clock, random, timeoutMs = 15_000 }: RegistryClientOptions) {
+export function registryClient({ url, token, reason, clock, random, timeoutMs = 15_000 }: RegistryClientOptions) {
   const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const why: Record<string, string> = reason === undefined ? {} : { 'cim-reason': reasonHeader(reason) };
   const address = (path: string) => `${url}/api/v1${path}`;
 
   /** The answer as it is. @throws Fault (R1) */
@@ -79,7 +91,12 @@ export function registryClient({ url, token, clock, random, timeoutMs = 15_000 }
       answer = await withDeadline(clock, limit, `${method} ${target}`, (late) =>
         fetch(target, {
           method,
-          headers: { ...authorization, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+          headers: {
+            ...authorization,
+            ...(method === 'GET' ? {} : why),
+            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+            ...headers,
+          },
           signal: signal === undefined ? late : AbortSignal.any([late, signal]),
           ...(body === undefined ? {} : { body: JSON.stringify(body) }),
           ...(raw === undefined ? {} : { body: raw, duplex: 'half' as const }),
@@ -120,8 +137,11 @@ export function registryClient({ url, token, clock, random, timeoutMs = 15_000 }
     });
   };
 
+  const text = async (path: string) => (await send(address(path), {})).text();
+
   return {
     url,
+    ...trustRequests({ ask, text, at }),
     whoami: () => ask(WhoAmI, '/whoami'),
     /** Liveness as it stands, without a token: status and body. */
     async health(): Promise<{ readonly status: number; readonly body: unknown }> {
@@ -178,6 +198,18 @@ export function registryClient({ url, token, clock, random, timeoutMs = 15_000 }
     putDesired: (record: DesiredRecord, revision: number | undefined) => put(record, revision, {}),
     /** The same checks without the write. */
     checkDesired: (record: DesiredRecord, revision: number | undefined) => put(record, revision, { dryRun: 'true' }),
+    orderEnrolment: (order: EnrolmentOrder) => ask(EnrolmentGiven, '/enrolments', { method: 'POST', body: order }),
+    identity: (instance: string) => ask(IdentityRecord, `/identities${at(instance)}`),
+    revokeIdentity: (instance: string) => ask(IdentityRecord, `/identities${at(instance)}/revocation`, { method: 'POST' }),
+    tokens: async () => (await ask(TokenList, '/tokens')).tokens,
+    createToken: (request: TokenRequest) => ask(MadeToken, '/tokens', { method: 'POST', body: request }),
+    revokeToken: (id: string) => ask(TokenView, `/tokens${at(id)}`, { method: 'DELETE' }),
+    /** Entries of the audit log after a place, oldest first, as they came: whoever verifies them wants them unread. */
+    async auditLines(after: number, limit: number): Promise<string[]> {
+      const answer = await send(address(`/audit${query({ after: `${after}`, limit: `${limit}` })}`), {});
+      return (await answer.text()).split('\n').filter((line) => line !== '');
+    },
+    auditHead: () => ask(AuditEnd, '/audit/head'),
     nodes: async () => (await ask(NodeList, '/nodes')).nodes,
     node: (instance: string) => ask(NodeView, `/nodes${at(instance)}`),
     workloads: async (instance?: string, signal?: AbortSignal) =>
@@ -192,6 +224,10 @@ export function registryClient({ url, token, clock, random, timeoutMs = 15_000 }
       }),
   };
 }
+
+/** A header holds ASCII: what is more is written as RFC 8187 has it. */
+const reasonHeader = (reason: string): string =>
+  /^[\x20-\x7e]*$/.test(reason) ? reason : `UTF-8''${encodeURIComponent(reason)}`;
 
 const worthAgain = (error: unknown) =>
   error instanceof Fault && (error.code === 'hub-unreachable' || error.code === 'internal') && error.row.retry !== 'no';

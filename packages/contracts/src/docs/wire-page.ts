@@ -113,7 +113,14 @@ const headerRows: readonly (readonly string[])[] = [
 ];
 
 const KINDS = { kv: 'bucket', object: 'object store', stream: 'stream' } as const;
-const ACCESS = { none: '-', 'read-own': 'reads own', 'write-own': 'writes own', read: 'reads', all: 'all' } as const;
+const ACCESS = {
+  none: '-',
+  'read-own': 'reads own',
+  'write-own': 'writes own',
+  read: 'reads',
+  append: 'makes, reads, appends',
+  all: 'all',
+} as const;
 
 function settings(row: TopologyRow): string {
   const consumers = `at most ${row.maxConsumers} consumers`;
@@ -124,6 +131,7 @@ function settings(row: TopologyRow): string {
   }
   const subjects = streamSubjects(row, '{instance}').map(code).join(', ');
   const stored = row.transform ? ` stored as ${code(row.transform.dest)}` : '';
+  if (row.appendOnly) return `${subjects}${stored}, kept for ever: the server refuses deletes and purges, ${consumers}`;
   return `${subjects}${stored}, ${renderDuration(row.maxAgeMs)} or ${renderBytes(row.maxBytes)}, ${consumers}`;
 }
 

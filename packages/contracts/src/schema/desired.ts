@@ -8,8 +8,9 @@
  * D3. `generation` grows with every change of one key; it is what an operator's signature fixes in order.
  */
 import { z } from 'zod';
-import { Digest, InstanceId, Version, WorkloadKind, WorkloadName } from '../ids.ts';
+import { Digest, InstanceId, SecretName, Version, WorkloadKind, WorkloadName } from '../ids.ts';
 import { Configuration, Resources } from './manifest.ts';
+import { SealedSecret } from './sealed.ts';
 import { Envelope, Signature } from './signature.ts';
 
 export const BundleRef = z.strictObject({
@@ -33,6 +34,11 @@ export const Desired = z.strictObject({
   resources: Resources.default({}).describe('Overrides those of the manifest; never above them where the manifest sets one.'),
   configuration: Configuration.default({}).describe('Overrides that of the manifest.'),
   config: z.record(z.string(), z.unknown()).default({}).describe("Values of ctx.config over the manifest's defaults."),
+  secrets: z
+    .record(SecretName, SealedSecret)
+    .refine((all) => Object.keys(all).length <= 64, 'expected at most 64 sealed secrets')
+    .optional()
+    .describe('Secrets of this workload, sealed to the node; they come before files of the same name.'),
   rollback: z.boolean().default(false).describe('Allows a bundle older than the newest already run.'),
   issuedAt: z.iso.datetime(),
   issuedBy: z.string().max(200),

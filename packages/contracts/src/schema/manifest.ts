@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { Capability, CapabilityPattern, SecretName, SubjectPattern, Version, WorkloadKind, WorkloadName } from '../ids.ts';
 import { Bytes, Cpu, DurationText } from '../quantity.ts';
+import { HttpGrant } from './http-grant.ts';
 
 /** JSON Schema as data; checked inside the isolate, never compiled to code outside. */
 export const JsonSchema = z.union([z.boolean(), z.record(z.string(), z.unknown())]);
@@ -31,6 +32,10 @@ export const Grants = z.strictObject({
   call: z.array(CapabilityPattern).max(64).default([]),
   kv: z.boolean().default(false),
   secrets: z.array(SecretName).max(64).default([]),
+  http: z.array(HttpGrant).max(64).optional().describe('Hosts it may fetch from.'),
+  wasm: z.boolean().optional().describe('WebAssembly; the instance must allow it (sandbox.allow).'),
+  sharedMemory: z.boolean().optional().describe('SharedArrayBuffer and Atomics; the instance must allow it (sandbox.allow).'),
+  codegen: z.boolean().optional().describe('eval and new Function; the instance must allow it (sandbox.allow).'),
 });
 export type Grants = z.infer<typeof Grants>;
 

@@ -27,5 +27,8 @@ export const BundleStatement = z.strictObject({
   size: z.number().int().positive().describe('Bytes.'),
   manifestDigest: Digest.describe('SHA-256 of the canonical manifest.'),
   sequence: z.number().int().positive().describe('Grows with every signing; a node never goes back behind the highest it ran.'),
+  provenance: Digest.optional().describe(
+    'SHA-256 of the in-toto statement of its build (the payload of the provenance envelope).',
+  ),
 });
 export type BundleStatement = z.infer<typeof BundleStatement>;

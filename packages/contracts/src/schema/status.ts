@@ -3,8 +3,10 @@
  * Loose on reading, so that an older registry shows a newer node.
  */
 import { z } from 'zod';
+import { ChainHead } from '../chain.ts';
 import { ErrorCode } from '../errors.ts';
 import { Digest, InstanceId, Version, WorkloadKind, WorkloadName } from '../ids.ts';
+import { LayerState } from './sandbox-layers.ts';
 
 /** A thing worth knowing about health. `error` makes the node unhealthy, `warning` degraded. */
 export const Condition = z.object({
@@ -60,7 +62,8 @@ export const WorkloadStatus = z.object({
   generation: z.number().int().nonnegative(),
   /** True when everything the document asks for is so. */
   converged: z.boolean(),
-  replicas: z.object({ desired: z.number().int(), ready: z.number().int() }),
+  /** `passive` of the ready ones are idle and have given their memory back; the next call wakes them. Absent: none. */
+  replicas: z.object({ desired: z.number().int(), ready: z.number().int(), passive: z.number().int().optional() }),
   restarts: z.number().int(),
   isolation: z.enum(['shared', 'dedicated']),
   capabilities: z.array(z.string()),
@@ -97,15 +100,21 @@ export const NodeStatus = z.object({
   machine: MachineFacts,
   phase: z.enum(['starting', 'running', 'draining', 'stopped']),
   health: z.enum(['healthy', 'degraded', 'unhealthy']),
+  /** Sequence of the trust document that counts here, and the last entry of the transparency log this node vouches for. */
+  trust: z.object({ sequence: z.number().int().optional(), log: ChainHead.optional() }).optional(),
   conditions: z.array(Condition),
   workloads: z.array(WorkloadStatus),
   /** How limits on memory and cpu are kept: by the kernel or by a watchdog in the node-agent. */
   limits: z.enum(['cgroup', 'watchdog']),
+  /** What stands around guest code beyond its isolate, and what does not, with the reason; absent from older nodes. */
+  layers: z.array(LayerState).optional(),
   startedAt: z.iso.datetime(),
   /** When this was written, by the node's clock. */
   at: z.iso.datetime(),
   /** Seconds until the next one is due. */
   heartbeatSeconds: z.number(),
   http: z.string().optional(),
+  /** Public curve key that secrets for this instance are sealed to; absent from nodes that have none. */
+  sealingKey: z.string().optional(),
 });
 export type NodeStatus = z.infer<typeof NodeStatus>;

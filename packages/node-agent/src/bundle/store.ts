@@ -5,8 +5,11 @@
  *   <directory>/partial/<hex>/…                              on its way in
  *
  * Promises:
- * S1. What `get` returns has bytes of the digest, a statement signed by a trusted publisher, and the name, kind, version and manifest
- *     the statement and the desired document say. The signature is checked before anything is fetched.
+ * S1. What `get` returns has bytes of the digest, a statement signed by a publisher who is trusted now, not revoked and within its
+ *     scopes, and the name, kind, version and manifest the statement and the desired document say. The signature is checked before
+ *     anything is fetched.
+ * S6. What comes in new is signed by a key that is valid now, and is in the transparency log where one is asked for. What was taken in
+ *     before needs neither: a boot without the hub, or with a wrong clock, starts what ran.
  * S2. A verified bundle appears whole or not at all. What the disk corrupted is found on first use after a start, refetched, reported.
  * S3. One digest is fetched once, however many ask; the fetch ends when nobody waits for it any more.
  * S4. A full disk gives `storage-full`, leaves nothing behind and touches no other bundle.
@@ -20,13 +23,16 @@ import {
   type Clock,
   type Condition,
   canonicalBytes,
+  type Digest,
   Fault,
+  judgeManifest,
+  judgeStatement,
   type Logger,
   type Manifest,
   manifestDigest,
   objectName,
-  type TrustedSigner,
-  verifyStatement,
+  revocationOf,
+  type Trust,
 } from '@cim/contracts';
 import { createBundleConditions } from './bundle-conditions.ts';
 import { download, type FetchBundle, type OpenFile, openFile } from './download.ts';
@@ -39,7 +45,7 @@ export interface BundleStore {
   open(): Promise<void>;
   /**
    * @param pulled told when the bytes had to be fetched and are here
-   * @throws Fault signer-unknown, signature-invalid, bundle-malformed, digest-mismatch, storage-full, and those of the fetch
+   * @throws Fault those of judgeStatement and judgeManifest, log-missing, log-forked, bundle-malformed, digest-mismatch, storage-full, and those of the fetch
    */
   get(
     ref: BundleRef,
@@ -54,7 +60,10 @@ export interface BundleStore {
 
 export interface BundleStoreOptions {
   readonly directory: string;
-  readonly publishers: readonly TrustedSigner[];
+  /** Whom this node trusts at the moment it is asked. */
+  readonly trust: () => Trust;
+  /** @throws Fault when the transparency log does not have it */
+  readonly logged?: (digest: Digest) => Promise<void>;
   /** Bytes kept beyond what is pinned. */
   readonly maxBytes: number;
   readonly fetch: FetchBundle;
@@ -97,6 +106,13 @@ export function createBundleStore(options: BundleStoreOptions): BundleStore {
   let collecting: Promise<unknown> = Promise.resolve();
 
   const fileOf = (digest: string) => join(verified, objectName(digest), 'bundle.tar');
+
+  /** True when a bundle of this digest was verified here before: it has the name of a verified one. */
+  const isTaken = (digest: string) =>
+    stat(fileOf(digest)).then(
+      () => true,
+      () => false,
+    );
 
   /** What of this digest is on the disk and good; removes what is not. */
   const fromDisk = async (digest: string): Promise<OpenedBundle | undefined> => {
@@ -184,12 +200,17 @@ export function createBundleStore(options: BundleStoreOptions): BundleStore {
       await mkdir(partial, { recursive: true });
     },
     async get(ref, expected, signal, pulled) {
-      const { statement, signer } = verifyStatement(ref.envelope, options.publishers);
+      const taken = await isTaken(ref.digest);
+      const { statement, signer } = judgeStatement(ref.envelope, options.trust(), taken ? 'taken' : clock.now());
       agree(statement, { ...expected, version: ref.version, digest: ref.digest, size: ref.size });
+      if (!taken) await options.logged?.(statement.digest);
       const brought = await share(ref, signal);
       const { opened } = brought;
       if (brought.pulled) pulled?.();
       agreeManifest(opened.manifest, statement);
+      judgeManifest(opened.manifest, signer);
+      const revoked = revocationOf(options.trust(), { publisher: signer.key, digest: statement.digest });
+      if (revoked) throw revoked;
       const now = clock.now() / 1000;
       await utimes(join(verified, objectName(ref.digest)), now, now).catch(() => {});
       return asVerified({

@@ -5,9 +5,20 @@
  * A1. A refusal names the field, what was asked for, what there is, and carries a code of the error table.
  * A2. Subjects that belong to the product or the server (`cim`, `$…`, `_INBOX…`) are nobody's to publish to, whatever a manifest says;
  *     a wildcard that could reach them is refused as well. Listening to events (`cim.v1.evt.`) is allowed.
- * A3. A bundle older than the newest this node ran is refused unless the operator said `rollback`.
+ * A3. What the manifest asks for lies within the instance's policy, or the bundle is refused with every excess named.
+ * A4. A bundle older than the newest this node ran is refused unless the operator said `rollback`.
  */
-import { Fault, type FieldIssue, type Manifest, renderBytes, renderCpu } from '@cim/contracts';
+import {
+  Fault,
+  type FieldIssue,
+  LanguageGrant,
+  type Limits,
+  type Manifest,
+  type Policy,
+  policyIssues,
+  renderBytes,
+  renderCpu,
+} from '@cim/contracts';
 import type { Demand } from './limits.ts';
 import { reserved } from './reserved.ts';
 
@@ -23,12 +34,18 @@ export interface HostFacts {
   /** Declared and detected. */
   readonly capabilities: readonly string[];
   readonly gpu: boolean;
+  /** Parts of the language a manifest may ask for here. Default: none. */
+  readonly language?: readonly LanguageGrant[];
 }
 
 export interface Candidate {
   readonly manifest: Manifest;
   readonly demand: Demand;
   readonly replicas: number;
+  /** What its cell would enforce. */
+  readonly limits: Pick<Limits, 'memoryBytes' | 'milliCpu' | 'storageBytes'>;
+  /** Whose signature it carries, by the name under trust.publishers. */
+  readonly publisher: string;
   readonly sequence: number;
   /** Highest sequence of this name and publisher that ever ran here; 0 for none. */
   readonly floor: number;
@@ -43,7 +60,7 @@ export type Admission =
 const API = 1;
 
 /** Judges a candidate against the whole instance; what is left right now is the planner's question. */
-export function admit(candidate: Candidate, host: HostFacts, capacity: Capacity): Admission {
+export function admit(candidate: Candidate, host: HostFacts, capacity: Capacity, policy: Policy = {}): Admission {
   const { manifest, demand } = candidate;
   const refused = (
     code: 'requirement-unmet' | 'policy-refused' | 'sequence-rollback' | 'resources-exhausted',
@@ -66,7 +83,11 @@ export function admit(candidate: Candidate, host: HostFacts, capacity: Capacity)
   }
   if (wantsGpu(manifest) && !hasGpu) return refused('requirement-unmet', `${what}: requires a GPU; this instance has none`);
 
-  const issues = reservedSubjects(manifest);
+  const issues = [
+    ...reservedSubjects(manifest),
+    ...languageIssues(manifest, host.language ?? []),
+    ...policyIssues({ manifest, ...candidate.limits, replicas: candidate.replicas }, policy, candidate.publisher),
+  ];
   if (issues.length > 0) {
     const detail = `${what}: ${issues.map(({ path, message }) => `${path}: ${message}`).join('; ')}`;
     return { kind: 'refused', fault: new Fault('policy-refused', detail, { issues }) };
@@ -104,6 +125,15 @@ export function shortOf(demand: Demand, count: number, used: Capacity, capacity:
   check('cpu', demand.milliCpu * count, used.milliCpu, capacity.milliCpu, renderCpu);
   check('replicas', count, used.replicas, capacity.replicas, String);
   return lines.length === 0 ? undefined : lines.join('; ');
+}
+
+function languageIssues({ grants }: Manifest, allowed: readonly LanguageGrant[]): FieldIssue[] {
+  return LanguageGrant.options
+    .filter((part) => grants[part] === true && !allowed.includes(part))
+    .map((part) => ({
+      path: `grants.${part}`,
+      message: `not allowed on this instance; sandbox.allow would have to name "${part}"`,
+    }));
 }
 
 function reservedSubjects({ grants, subscribe }: Manifest): FieldIssue[] {

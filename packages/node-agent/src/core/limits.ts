@@ -4,9 +4,19 @@
  * Promises:
  * L1. Resources: the desired document may lower what the manifest sets and may set where the manifest is silent; it never raises.
  * L2. Configuration: the desired document overrides the manifest (that is the operator's to tune).
- * L3. Every gap is filled from contracts' `defaults`.
+ * L3. Every gap is filled from contracts' `defaults`, or from the instance's policy where that is less: who asks for nothing is not refused.
  */
-import { bytesOf, type Desired, defaults, type Limits, type Manifest, milliCpuOf, msOf } from '@cim/contracts';
+import {
+  bytesOf,
+  type Desired,
+  defaults,
+  type Limits,
+  type Manifest,
+  milliCpuOf,
+  msOf,
+  type NodeAgentConfig,
+  type Policy,
+} from '@cim/contracts';
 
 type Overrides = Pick<Desired, 'resources' | 'configuration'>;
 
@@ -17,7 +27,11 @@ const read = <T>(value: T | undefined, parse: (value: T) => number): number | un
   value === undefined ? undefined : parse(value);
 
 /** The limits a cell enforces (L1, L2, L3). */
-export function effectiveLimits(manifest: Pick<Manifest, 'resources' | 'configuration'>, desired: Overrides): Limits {
+export function effectiveLimits(
+  manifest: Pick<Manifest, 'resources' | 'configuration'>,
+  desired: Overrides,
+  policy: Pick<Policy, 'memory' | 'cpu' | 'storage'> = {},
+): Limits {
   const own = manifest.resources;
   const over = desired.resources;
   const configuration = { ...manifest.configuration, ...definedOf(desired.configuration) };
@@ -25,9 +39,15 @@ export function effectiveLimits(manifest: Pick<Manifest, 'resources' | 'configur
     maxConcurrent: configuration.maxConcurrent ?? defaults.maxConcurrent,
     timeoutMs: read(configuration.timeout, msOf) ?? defaults.timeoutMs,
     turnMs: read(configuration.turn, msOf) ?? defaults.turnMs,
-    memoryBytes: capped(read(own.memory, bytesOf), read(over.memory, bytesOf)) ?? defaults.memoryBytes,
-    milliCpu: capped(read(own.cpu, milliCpuOf), read(over.cpu, milliCpuOf)) ?? defaults.milliCpu,
-    storageBytes: capped(read(own.storage, bytesOf), read(over.storage, bytesOf)) ?? defaults.storageBytes,
+    memoryBytes:
+      capped(read(own.memory, bytesOf), read(over.memory, bytesOf)) ??
+      Math.min(defaults.memoryBytes, read(policy.memory, bytesOf) ?? Infinity),
+    milliCpu:
+      capped(read(own.cpu, milliCpuOf), read(over.cpu, milliCpuOf)) ??
+      Math.min(defaults.milliCpu, read(policy.cpu, milliCpuOf) ?? Infinity),
+    storageBytes:
+      capped(read(own.storage, bytesOf), read(over.storage, bytesOf)) ??
+      Math.min(defaults.storageBytes, read(policy.storage, bytesOf) ?? Infinity),
   };
 }
 
@@ -53,5 +73,17 @@ export function demandOf(manifest: Pick<Manifest, 'resources'>, desired: Pick<De
   return {
     memoryBytes: capped(read(own.memory, bytesOf), read(over.memory, bytesOf)) ?? SILENT_MEMORY[desired.isolation],
     milliCpu: capped(read(own.cpu, milliCpuOf), read(over.cpu, milliCpuOf)) ?? 0,
+  };
+}
+
+/** What this instance gives to workloads in all: what is configured, else four fifths of its memory and all of its cores. */
+export function capacityOf(
+  config: NodeAgentConfig['sandbox'],
+  machine: { readonly memoryBytes: number; readonly cores: number },
+): Demand & { readonly replicas: number } {
+  return {
+    memoryBytes: read(config.memory, bytesOf) ?? Math.floor(machine.memoryBytes * 0.8),
+    milliCpu: read(config.cpu, milliCpuOf) ?? machine.cores * 1000,
+    replicas: config.maxWorkloads,
   };
 }

@@ -38,7 +38,8 @@ export interface Wanted {
 export type Hold =
   | { readonly kind: 'free' }
   | { readonly kind: 'until'; readonly at: number }
-  | { readonly kind: 'given-up'; readonly verdict: 'failed' | 'quarantined' };
+  /** `withdrawn`: it is no longer trusted, so that it goes at once, also where it serves. */
+  | { readonly kind: 'given-up'; readonly verdict: 'failed' | 'quarantined' | 'withdrawn' };
 
 export interface SeenEdition {
   readonly edition: string;
@@ -168,11 +169,12 @@ function settle(wanted: Wanted, workload: Seen, now: number, wait: (until: numbe
     return hold.kind === 'given-up' ? hold.verdict : undefined;
   };
 
+  const barred = (edition: string) => verdict(edition) === 'quarantined' || verdict(edition) === 'withdrawn';
+
   let serving = workload.serving;
   if (serving?.edition !== target) {
     // Where nothing answers that will stay, one ready replica is better than waiting for all of them.
-    const answers =
-      serving !== undefined && serving.replicas > 0 && ready(serving.edition) > 0 && verdict(serving.edition) !== 'quarantined';
+    const answers = serving !== undefined && serving.replicas > 0 && ready(serving.edition) > 0 && !barred(serving.edition);
     const enough = answers ? wanted.replicas : Math.min(1, wanted.replicas);
     if (ready(target) >= enough && verdict(target) === undefined) serving = { edition: target, replicas: wanted.replicas };
   } else if (serving.replicas !== wanted.replicas) serving = { edition: target, replicas: wanted.replicas };
@@ -181,9 +183,8 @@ function settle(wanted: Wanted, workload: Seen, now: number, wait: (until: numbe
 
   const wish = new Map<string, number>([[target, wanted.replicas]]);
   if (serving !== undefined && serving.edition !== target) wish.set(serving.edition, serving.replicas);
-  // What is quarantined goes; what has failed before it ever served would only hold room.
-  const off = (edition: string) =>
-    verdict(edition) === 'quarantined' || (verdict(edition) === 'failed' && edition !== serving?.edition);
+  // What is quarantined or withdrawn goes; what has failed before it ever served would only hold room.
+  const off = (edition: string) => barred(edition) || (verdict(edition) === 'failed' && edition !== serving?.edition);
   const rest = new Map(wish);
   for (const replica of [...workload.replicas].sort(keepFirst)) {
     const left = off(replica.edition) ? 0 : (rest.get(replica.edition) ?? 0);

@@ -2,7 +2,8 @@
  * Last good desired state on the leaf's disk: what makes a cold boot without the hub start everything.
  *
  * Promises:
- * K1. Only what decodes, is meant for this instance, is signed where operators are set, and is not older than what is held, is taken in.
+ * K1. Only what decodes, is meant for this instance, is signed by enough operators where any are set, and is not older than what is
+ *     held, is taken in.
  *     Anything else is refused with a condition, and the last good stays.
  * K2. Atomic per workload: a record is on the disk before it is held. A key that does not come stops nothing.
  * K3. A file that cannot be read does not keep the others from being loaded; it is put aside and reported.
@@ -19,10 +20,11 @@ import {
   decode,
   decodeJson,
   desiredKey,
+  digestOf,
   Fault,
+  judgeDesired,
   type Logger,
-  type TrustedSigner,
-  verifyDesired,
+  type Trust,
 } from '@cim/contracts';
 import { isLeftover, writeDurably } from '../bundle/durable.ts';
 import { type Held, readHeld, renderHeld, workloadKey } from './record-file.ts';
@@ -66,8 +68,8 @@ export interface DesiredStore {
 export interface DesiredStoreOptions {
   readonly directory: string;
   readonly instance: string;
-  /** Who may sign. Empty: unsigned records are accepted. */
-  readonly operators: readonly TrustedSigner[];
+  /** Whom this node trusts at the moment it is asked; without operators unsigned records are accepted. */
+  readonly trust: () => Trust;
   readonly clock: Clock;
   readonly log: Logger;
   readonly emit?: (type: string, data: Record<string, unknown>, subject: string) => void;
@@ -79,6 +81,8 @@ const PARALLEL = 8;
 export function createDesiredStore(options: DesiredStoreOptions): DesiredStore {
   const { directory, clock, log } = options;
   const all = new Map<string, Held>();
+  /** Digest of the bytes that the held record of a hub's key last came as. */
+  const taken = new Map<string, { readonly words: string; readonly key: string; readonly record: DesiredRecord }>();
   const refusals = new Map<string, { readonly revision: number; readonly fault: Fault; readonly since: string }>();
   const corrupt = new Map<string, Condition>();
   /** Writes of one key in order. */
@@ -117,11 +121,19 @@ export function createDesiredStore(options: DesiredStoreOptions): DesiredStore {
     }
     if (document.instance !== options.instance)
       throw new Fault('invalid-input', `${what}: expected a document for ${options.instance}, found ${document.instance}`);
-    if (options.operators.length > 0) verifyDesired(document, signatures, options.operators);
+    // What is held word for word was judged when it came: every full read brings it again, and its operator may be gone since.
+    const held = all.get(workloadKey(document));
+    if (held && sameDocument(held.record, record)) return held.record;
+    judgeDesired(document, signatures, options.trust(), clock.now());
     return record;
   };
 
   const take = async (entry: Incoming): Promise<'accepted' | 'unchanged'> => {
+    const { value } = entry;
+    const words = value instanceof Uint8Array ? digestOf(value) : undefined;
+    const last = taken.get(entry.key);
+    // A full read brings all of it every half minute: what is held to the byte is not even read again.
+    if (words !== undefined && last?.words === words && all.get(last.key)?.record === last.record) return 'unchanged';
     const record = judge(entry);
     const key = workloadKey(record.document);
     let outcome: 'accepted' | 'unchanged' = 'unchanged';
@@ -133,6 +145,9 @@ export function createDesiredStore(options: DesiredStoreOptions): DesiredStore {
       if (!before || record.document.state === 'removed') return next;
       return { ...before, ...next };
     });
+    const held = all.get(key)?.record;
+    if (words !== undefined && held !== undefined && (held === record || sameDocument(held, record)))
+      taken.set(entry.key, { words, key, record: held });
     return outcome;
   };
 
@@ -181,7 +196,8 @@ export function createDesiredStore(options: DesiredStoreOptions): DesiredStore {
           log.error({ file, error: message }, 'a desired document on disk was not taken');
           // A signer that is no longer trusted is the operator's decision, not damage: the file stays for when the key comes back.
           const code = error instanceof Fault ? error.code : undefined;
-          if (code !== 'signer-unknown' && code !== 'signature-invalid') await rename(path, `${path}.corrupt`).catch(() => {});
+          if (code !== 'signer-unknown' && code !== 'signature-invalid' && code !== 'threshold-unmet')
+            await rename(path, `${path}.corrupt`).catch(() => {});
         }
       }
       list = undefined;
@@ -248,13 +264,18 @@ export function createDesiredStore(options: DesiredStoreOptions): DesiredStore {
   };
 }
 
+const sameDocument = (a: DesiredRecord, b: DesiredRecord): boolean =>
+  a === b ||
+  (a.document.generation === b.document.generation &&
+    Buffer.from(canonicalBytes(a.document)).equals(canonicalBytes(b.document)));
+
 /** Whether what came takes the place of what is held. @throws Fault when it must not */
 function supersedes({ key, revision }: Incoming, record: DesiredRecord, before: Held): boolean {
   const held = before.record.document.generation;
   const { generation } = record.document;
   if (generation > held) return true;
   if (generation === held) {
-    if (Buffer.from(canonicalBytes(record.document)).equals(canonicalBytes(before.record.document))) return false;
+    if (sameDocument(record, before.record)) return false;
     throw new Fault(
       'conflict',
       `desired ${key}: generation ${generation} is held with other content; a change must raise the generation`,
@@ -269,13 +290,13 @@ function supersedes({ key, revision }: Incoming, record: DesiredRecord, before: 
 }
 
 /** The disk is trusted no more than the hub: what an attacker put there must not start. */
-function judgeLoaded(held: Held, file: string, { instance, operators }: DesiredStoreOptions): void {
+function judgeLoaded(held: Held, file: string, { instance, trust }: DesiredStoreOptions): void {
   for (const record of held.serving ? [held.record, held.serving] : [held.record]) {
     const { document, signatures } = record;
     if (document.instance !== instance)
       throw new Fault('invalid-input', `document.instance: expected ${instance}, found ${document.instance}`);
     if (`${workloadKey(document)}.json` !== file)
       throw new Fault('invalid-input', `document: expected the one of ${file}, found ${workloadKey(document)}`);
-    if (operators.length > 0) verifyDesired(document, signatures, operators);
+    judgeDesired(document, signatures, trust(), 'taken');
   }
 }

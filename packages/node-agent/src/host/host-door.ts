@@ -4,15 +4,19 @@
  * Promises:
  * H1. Every argument is checked for shape before it is used; a guest can only make its own request fail.
  * H2. What the manifest does not grant is refused with `grant-refused`, naming what would have to be granted.
+ * H4. A secret that was handed over is taken out of the guest's logs, events and faults.
  * H3. Every operation has a deadline and a rate; a flood is `rate-limited`, not queued.
  */
 import {
   Capability,
   type Clock,
+  type Desired,
   DurationText,
   decode,
+  type ErrorCode,
   EventType,
   Fault,
+  type GuestRates,
   InstanceId,
   isPlainSubject,
   type Manifest,
@@ -21,9 +25,14 @@ import {
   subjectWithin,
 } from '@cim/contracts';
 import { z } from 'zod';
+import type { LimitName } from '../core/limit-names.ts';
 import { reserved } from '../core/reserved.ts';
+import { isHeavy, MOST_VALUES } from '../sandbox/heft.ts';
 import type { HostDoor, HostOperation, ReplicaId } from '../sandbox/sandbox.ts';
-import { createRate } from './rate.ts';
+import { createEgress, type Lookup } from './egress.ts';
+import { createRate, type Rate } from './rate.ts';
+import { createRedactor } from './redact.ts';
+import type { ReadSecret } from './secrets.ts';
 
 /** A workload's own memory. Values go in as JSON text; a lost race is `undefined`. */
 export interface WorkloadKv {
@@ -46,7 +55,7 @@ export interface HostPorts {
   ) => Promise<string>;
   readonly publish: (subject: string, data: string) => Promise<void>;
   readonly emit: (id: ReplicaId, type: string, data: unknown, subject: string | undefined) => void;
-  readonly secret: (name: string) => Promise<string>;
+  readonly secret: ReadSecret;
   readonly log: (
     id: ReplicaId,
     level: 'debug' | 'info' | 'warn' | 'error',
@@ -54,6 +63,12 @@ export interface HostPorts {
     fields: Record<string, unknown>,
   ) => void;
   readonly metric: (id: ReplicaId, kind: 'counter' | 'gauge' | 'histogram', name: string, value: number) => void;
+  /** Told of a limit the guest ran into. */
+  readonly limit: (id: ReplicaId, limit: LimitName, detail: string, hits: number) => void;
+  /** Requests a second, by kind. */
+  readonly rates: GuestRates;
+  /** Characters of JSON of the largest value. */
+  readonly maxValue: number;
 }
 
 export interface HostDoorOptions {
@@ -62,6 +77,10 @@ export interface HostDoorOptions {
   readonly ports: HostPorts;
   readonly kv: WorkloadKv;
   readonly asset: (path: string) => Promise<Uint8Array | undefined>;
+  /** Addresses of names for `fetch`. Default: the system's resolver. */
+  readonly lookup?: Lookup;
+  /** Secrets sealed for this workload, as its newest document carries them. */
+  readonly sealed?: () => Desired['secrets'];
 }
 
 const Key = z
@@ -105,23 +124,27 @@ const args = {
   ]),
   secret: z.tuple([z.string().max(64)]),
   asset: z.tuple([z.string().max(300)]),
+  fetch: z.tuple([Value]),
 } as const satisfies Record<HostOperation, z.ZodType>;
 
-/** Operations a second and the burst allowed on top, one replica. */
-const RATES: Readonly<Record<'kv' | 'publish' | 'emit' | 'call' | 'other', readonly [number, number]>> = {
-  kv: [5_000, 10_000],
-  publish: [2_000, 4_000],
-  emit: [200, 1_000],
-  call: [5_000, 10_000],
-  other: [1_000, 2_000],
-};
+/** What may come at once, in seconds' worth of its rate. Events are kept for long, so they come seldom, and then in flocks. */
+const BURST: Readonly<Record<Kind, number>> = { kv: 2, publish: 2, emit: 5, call: 2, fetch: 2, other: 2 };
+type Kind = Exclude<keyof GuestRates, 'log'>;
 const LONGEST_CALL_MS = 300_000;
-const LARGEST_VALUE = 1_000_000;
 
-export function createHostDoor({ id, manifest, ports, kv, asset }: HostDoorOptions): HostDoor {
+export function createHostDoor({ id, manifest, ports, kv, asset, sealed, lookup }: HostDoorOptions): HostDoor {
+  const redactor = createRedactor();
+  const egress = createEgress({
+    grants: manifest.grants.http ?? [],
+    clock: ports.clock,
+    perSecond: ports.rates.fetch,
+    ...(lookup ? { lookup } : {}),
+  });
+  const kinds = Object.keys(BURST) as Kind[];
   const rates = Object.fromEntries(
-    Object.entries(RATES).map(([kind, [perSecond, burst]]) => [kind, createRate(ports.clock, perSecond, burst)]),
-  );
+    kinds.map((kind) => [kind, createRate(ports.clock, ports.rates[kind], ports.rates[kind] * BURST[kind])]),
+  ) as Record<Kind, Rate>;
+  const hit = (limit: LimitName, detail: string) => ports.limit(id, limit, detail, 1);
   const { grants } = manifest;
   const known = new Set<string>(Object.keys(args));
 
@@ -134,8 +157,11 @@ export function createHostDoor({ id, manifest, ports, kv, asset }: HostDoorOptio
   };
   const text = (value: unknown): string => {
     const json = JSON.stringify(value ?? null);
-    if (json.length > LARGEST_VALUE)
-      throw new Fault('too-large', `expected at most ${LARGEST_VALUE} characters of JSON, found ${json.length}`);
+    if (json.length > ports.maxValue) {
+      const detail = `expected at most ${ports.maxValue} characters of JSON (sandbox.maxValue), found ${json.length}`;
+      hit('value-size', detail);
+      throw new Fault('too-large', detail);
+    }
     return json;
   };
   const needKv = () => {
@@ -176,7 +202,7 @@ export function createHostDoor({ id, manifest, ports, kv, asset }: HostDoorOptio
       if (reservedEntities.has(entity))
         throw new Fault('grant-refused', `ctx.emit: event types that begin with "${entity}." are CIM's own`);
       text(data);
-      ports.emit(id, type, data, options?.subject);
+      ports.emit(id, type, redactor.value(data), options?.subject === undefined ? undefined : redactor.text(options.subject));
       return null;
     },
     async call(given) {
@@ -191,12 +217,17 @@ export function createHostDoor({ id, manifest, ports, kv, asset }: HostDoorOptio
         timeoutMs,
         correlationId: around?.correlationId,
       });
+      // The other side is no more to be trusted than this one.
+      if (isHeavy(answer))
+        throw new Fault('too-large', `ctx.call: ${capability} answered more than ${MOST_VALUES} values and keys`);
       return JSON.parse(answer);
     },
     async secret(given) {
       const [name] = read('secret', given);
       if (!grants.secrets.includes(name)) throw new Fault('grant-refused', `ctx.secrets: "${name}" is not in grants.secrets`);
-      return ports.secret(name);
+      const value = await ports.secret(id, name, sealed?.());
+      redactor.learn(value);
+      return value;
     },
     async asset(given) {
       const [path] = read('asset', given);
@@ -204,19 +235,44 @@ export function createHostDoor({ id, manifest, ports, kv, asset }: HostDoorOptio
       if (!bytes) throw new Fault('not-found', `asset "${path}" is not in the bundle`);
       return Buffer.from(bytes).toString('base64');
     },
+    fetch: async (given) => egress.send(read('fetch', given)[0]),
   };
 
   return {
     async ask(operation, given) {
       if (!known.has(operation))
         throw new Fault('invalid-input', `ctx: no operation ${JSON.stringify(String(operation).slice(0, 40))}`);
-      const kind = operation.startsWith('kv.') ? 'kv' : operation in RATES ? operation : 'other';
-      if (!rates[kind]!.take())
-        throw new Fault('rate-limited', `ctx.${operation}: more than ${RATES[kind as keyof typeof RATES][0]} a second`);
+      const kind: Kind = operation.startsWith('kv.') ? 'kv' : operation in BURST ? (operation as Kind) : 'other';
+      if (!rates[kind].take()) {
+        const detail = `ctx.${operation}: more than ${ports.rates[kind]} a second (sandbox.rates.${kind})`;
+        hit(`${kind}-rate`, detail);
+        throw new Fault('rate-limited', detail);
+      }
       if (kind === 'kv') needKv();
-      return operations[operation](given);
+      try {
+        return await operations[operation](given);
+      } catch (error) {
+        const limit = error instanceof Fault ? limitOf(operation, error.code) : undefined;
+        if (limit !== undefined) hit(limit, (error as Fault).detail);
+        throw error;
+      }
     },
-    log: (level, message, fields) => ports.log(id, level, message, fields),
+    log: (level, message, fields) => ports.log(id, level, redactor.text(message), redactor.value(fields)),
+    redact: (text) => redactor.text(text),
     metric: (kind, name, value) => ports.metric(id, kind, name, value),
+    limit: (limit, detail, hits) => ports.limit(id, limit, redactor.text(detail), hits),
   };
+}
+
+/** Limits that are kept where an operation is done: what their faults say of them. */
+function limitOf(operation: string, code: ErrorCode): LimitName | undefined {
+  if (code === 'storage-exceeded') return 'storage';
+  if (operation !== 'fetch') return undefined;
+  return code === 'overloaded'
+    ? 'fetch-connections'
+    : code === 'too-large'
+      ? 'fetch-size'
+      : code === 'rate-limited'
+        ? 'fetch-rate'
+        : undefined;
 }

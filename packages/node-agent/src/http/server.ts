@@ -12,6 +12,7 @@ import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import type { DebugSession } from '../debug/debug-door.ts';
 
 const DomainHealth = z.object({
   domain: z.string(),
@@ -41,6 +42,8 @@ export interface HttpView {
   readonly domains: () => readonly DomainHealth[];
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   readonly version: string;
+  /** Opens an inspector; there where workloads may be debugged. */
+  readonly debug?: (workload: string) => Promise<DebugSession>;
 }
 
 export interface HttpServer {
@@ -191,5 +194,22 @@ function routes(scope: FastifyInstance, view: HttpView): void {
       return found;
     },
   );
+  const { debug } = view;
+  if (debug !== undefined) {
+    const Session = z.object({ workload: z.string(), ws: z.string(), devtools: z.string() });
+    app.post(
+      '/api/v1/debug/:workload',
+      {
+        schema: {
+          summary: 'An inspector on a workload; only where sandbox.debug is set',
+          params: z.object({ workload: z.string().max(100) }),
+          // No page may send it across origins without asking first, and nobody here says yes.
+          headers: z.object({ 'x-cim-debug': z.literal('1') }),
+          response: { 200: Session },
+        },
+      },
+      (request) => debug(request.params.workload),
+    );
+  }
   app.get('/openapi.json', { schema: { hide: true } }, () => scope.swagger());
 }

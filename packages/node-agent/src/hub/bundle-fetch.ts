@@ -3,9 +3,10 @@
  * Nothing is trusted here: the bundle store hashes what arrives.
  * Layout: NATS ADR-20 (object store): meta under `$O.<bucket>.M.<base64url name>`, chunks under `$O.<bucket>.C.<nuid>`.
  */
-import { type Clock, decodeJson, Fault, objectName, streamName, topology } from '@cim/contracts';
+import { type Clock, consumerNames, decodeJson, Fault, objectName, streamName, topology } from '@cim/contracts';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import { z } from 'zod';
+import { createConsumerSlots } from './consumer-slots.ts';
 import { follow } from './follow.ts';
 import type { Leaf } from './leaf.ts';
 
@@ -29,6 +30,7 @@ export type FetchBundle = (digest: string, size: number, fromByte: number, signa
 export interface BundleFetchDeps {
   readonly clock: Clock;
   readonly leaf: Leaf;
+  readonly instance: string;
   readonly hubDomain: string;
   readonly inboxPrefix: string;
 }
@@ -39,7 +41,8 @@ const HEARTBEAT_MS = 2_000;
 const HELD = 64;
 
 /** @throws Fault hub-unreachable, not-found, digest-mismatch (another size), leaf-unreachable */
-export function createBundleFetch({ clock, leaf, hubDomain, inboxPrefix }: BundleFetchDeps): FetchBundle {
+export function createBundleFetch({ clock, leaf, instance, hubDomain, inboxPrefix }: BundleFetchDeps): FetchBundle {
+  const slots = createConsumerSlots(consumerNames(topology.bundles, instance));
   return async (digest, size, fromByte, signal) => {
     const connection = await leaf.ready(5_000);
     const jsm = await jetstreamManager(connection, { domain: hubDomain, checkAPI: false, timeout: 5_000 });
@@ -66,6 +69,7 @@ export function createBundleFetch({ clock, leaf, hubDomain, inboxPrefix }: Bundl
         clock,
         stream: STREAM,
         filter: subject,
+        slots,
         // Chunks of one object are mostly consecutive: its k-th lies at first + k or later, never before.
         from: first + wanted,
         heartbeatMs: HEARTBEAT_MS,

@@ -6,8 +6,9 @@
  * R2. What is handed on is raw: the desired store decides what decodes and verifies.
  * R3. Whether the hub answers is known within three heartbeats, with the reason.
  */
-import { backoffDelay, type Clock, type Logger, streamName, topology } from '@cim/contracts';
+import { backoffDelay, type Clock, consumerNames, type Logger, streamName, topology } from '@cim/contracts';
 import { jetstreamManager } from '@nats-io/jetstream';
+import { createConsumerSlots } from './consumer-slots.ts';
 import { type Followed, follow } from './follow.ts';
 import type { Leaf } from './leaf.ts';
 
@@ -48,6 +49,7 @@ export function createDesiredSource(deps: DesiredSourceDeps): DesiredSource {
   let detail = 'not asked yet';
   let done: Promise<void> = Promise.resolve();
   const prefix = `$KV.${topology.desired.name}.`;
+  const slots = createConsumerSlots(consumerNames(topology.desired, instance));
 
   const say = (now: boolean, why: string) => {
     const changed = reachable !== now;
@@ -76,6 +78,7 @@ export function createDesiredSource(deps: DesiredSourceDeps): DesiredSource {
         clock,
         stream: streamName(topology.desired),
         filter: `${prefix}${instance}.>`,
+        slots,
         from: 'last',
         heartbeatMs: HEARTBEAT_MS,
         inboxPrefix: deps.inboxPrefix,

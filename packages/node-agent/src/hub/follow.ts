@@ -12,6 +12,7 @@
 import { type Clock, newId } from '@cim/contracts';
 import { AckPolicy, type ConsumerConfig, DeliverPolicy, type JetStreamManager } from '@nats-io/jetstream';
 import { createInbox, type Msg, type MsgHdrs, type NatsConnection, nanos } from '@nats-io/transport-node';
+import type { ConsumerSlots } from './consumer-slots.ts';
 
 export interface Followed {
   readonly subject: string;
@@ -34,6 +35,8 @@ export interface FollowOptions {
   readonly clock: Clock;
   readonly stream: string;
   readonly filter: string;
+  /** Names to make the consumer under, where permissions ask for certain ones; else any. */
+  readonly slots?: ConsumerSlots;
   /** `last` gives the newest of each subject first, a number starts at that stream sequence. */
   readonly from: 'last' | number;
   readonly heartbeatMs: number;
@@ -47,9 +50,10 @@ export interface FollowOptions {
 /** @throws what creating the consumer throws; after that every ending is a {@link FollowEnd} */
 export async function follow(options: FollowOptions): Promise<FollowEnd> {
   const { connection, jsm, clock, stream, heartbeatMs, signal } = options;
+  const slot = await options.slots?.take(signal);
   const inbox = createInbox(options.inboxPrefix);
   const config: Partial<ConsumerConfig> & { name: string } = {
-    name: `cim-${newId()}`,
+    name: slot?.name ?? `cim-${newId()}`,
     deliver_subject: inbox,
     filter_subject: options.filter,
     ack_policy: AckPolicy.None,
@@ -100,7 +104,7 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
   try {
     signal.throwIfAborted();
     signal.addEventListener('abort', onAbort, { once: true });
-    const info = await jsm.consumers.add(stream, config);
+    const info = await made(jsm, stream, config);
     // The counts are a snapshot that deliveries race with; only "nothing at all" can be read off it for sure.
     if (info.num_pending === 0 && (info.delivered?.consumer_seq ?? 0) === 0 && expected === 1) handle(options.empty);
     const silent = clock.every(Math.max(heartbeatMs / 2, 100), () => {
@@ -117,7 +121,22 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
     signal.removeEventListener('abort', onAbort);
     subscription.unsubscribe();
     // Best effort: the server forgets it by itself after inactive_threshold.
-    void jsm.consumers.delete(stream, config.name).catch(() => {});
+    const forgotten = jsm.consumers.delete(stream, config.name).catch(() => {});
+    slot?.release(forgotten);
+  }
+}
+
+/** JetStream's "consumer already exists". */
+const CONSUMER_EXISTS = 10148;
+
+/** Makes the consumer. One of that name that a life before this one left behind goes first: it delivers to an inbox nobody has. */
+async function made(jsm: JetStreamManager, stream: string, config: Partial<ConsumerConfig> & { name: string }) {
+  try {
+    return await jsm.consumers.add(stream, config);
+  } catch (error) {
+    if ((error as { code?: number }).code !== CONSUMER_EXISTS) throw error;
+    await jsm.consumers.delete(stream, config.name);
+    return jsm.consumers.add(stream, config);
   }
 }
 

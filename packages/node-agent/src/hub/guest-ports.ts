@@ -7,6 +7,7 @@ import {
   type Clock,
   CORRELATION_HEADER,
   Fault,
+  type GuestRates,
   type LogLine,
   newId,
   subjectOf,
@@ -15,9 +16,11 @@ import {
 import { publish, send } from '@cim/contracts/bus';
 import { headers } from '@nats-io/transport-node';
 import type { HostPorts } from '../host/host-door.ts';
+import type { LimitHits } from '../host/limit-hits.ts';
 import { createRate, type Rate } from '../host/rate.ts';
+import type { ReadSecret } from '../host/secrets.ts';
 import type { Metrics } from '../metrics.ts';
-import type { CallRequest, ReplicaId } from '../sandbox/sandbox.ts';
+import type { CallRequest } from '../sandbox/sandbox.ts';
 import type { Events } from './events.ts';
 import type { Leaf } from './leaf.ts';
 
@@ -29,15 +32,20 @@ export interface HostPortsDeps {
   readonly instance: string;
   readonly offers: () => readonly string[];
   readonly callHere: (request: CallRequest) => Promise<string>;
-  readonly secret: (name: string) => Promise<string>;
+  readonly secret: ReadSecret;
+  readonly limits: LimitHits;
+  readonly rates: GuestRates;
+  /** Characters of JSON. */
+  readonly maxValue: number;
 }
 
-/** Log lines a second of one workload that leave the node; the surplus is counted. */
-const LINES_PER_SECOND = 100;
+/** Lines that may come at once, in seconds' worth. */
+const LOG_BURST = 10;
 const LONGEST_LINE = 64 * 1024;
 
 export function createHostPorts(deps: HostPortsDeps): HostPorts {
-  const { clock, leaf, events, metrics, instance } = deps;
+  const { clock, leaf, events, metrics, instance, limits } = deps;
+  const lines = deps.rates.log;
   const rates = new Map<string, Rate>();
   const elsewhere = async (subject: string, request: CallRequest): Promise<string> => {
     const head = headers();
@@ -69,10 +77,15 @@ export function createHostPorts(deps: HostPortsDeps): HostPorts {
       events.emit({ id: name, part: `${kind}/${name}@${version}`, type, data, ...(subject === undefined ? {} : { subject }) });
     },
     secret: deps.secret,
-    log({ kind, name, version, replica }, level, message, fields) {
-      const rate = rates.get(name) ?? createRate(clock, LINES_PER_SECOND, LINES_PER_SECOND * 10);
+    log(id, level, message, fields) {
+      const { kind, name, version, replica } = id;
+      const rate = rates.get(name) ?? createRate(clock, lines, lines * LOG_BURST);
       rates.set(name, rate);
-      if (!rate.take()) return metrics.ofWorkload('counter', name, 'log_lines_dropped', 1);
+      if (!rate.take()) {
+        metrics.ofWorkload('counter', name, 'log_lines_dropped', 1);
+        limits.hit(id, 'log-rate', `more than ${lines} lines a second (sandbox.rates.log)`);
+        return;
+      }
       const connection = leaf.current();
       if (!connection) return;
       const line: LogLine = {
@@ -88,6 +101,12 @@ export function createHostPorts(deps: HostPortsDeps): HostPorts {
       };
       publish(connection, 'log', { instance, workload: name, level }, line);
     },
-    metric: ({ name }: ReplicaId, kind, metric, value) => metrics.ofWorkload(kind, name, metric, value),
+    metric(id, kind, metric, value) {
+      if (!metrics.ofWorkload(kind, id.name, metric, value))
+        limits.hit(id, 'metric-names', `${metric}: more names than sandbox.metricNames allows, or no good one`);
+    },
+    limit: (id, limit, detail, hits) => limits.hit(id, limit, detail, hits),
+    rates: deps.rates,
+    maxValue: deps.maxValue,
   };
 }

@@ -6,6 +6,7 @@ import { type Clock, type Logger, type NodeStatus, topology } from '@cim/contrac
 import { jetstream } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { fitStatus } from '../core/fit-status.ts';
 import type { Leaf } from './leaf.ts';
 
 export interface Heartbeat {
@@ -33,12 +34,18 @@ export interface HeartbeatDeps {
 
 /** Many changes within this become one beat. */
 const GATHER_MS = 100;
+/** A large status is sent less often while much changes: a thousand workloads that start would be a flood of megabytes. */
+const BYTES_PER_MS = 500;
+/** What a server takes where it does not say, and what the store's own headers need, bytes. */
+const DEFAULT_PAYLOAD = 2 ** 20;
+const HEADERS = 1024;
 
 export function createHeartbeat({ clock, random, log, leaf, hubDomain, periodMs, instance, status }: HeartbeatDeps): Heartbeat {
   let last: number | undefined;
   let bucket: { readonly connection: NatsConnection; readonly kv: KV } | undefined;
   let timer = clock.after(0, () => {});
   let gathering = false;
+  let gatherMs = GATHER_MS;
   let stopped = false;
   let beating: Promise<void> | undefined;
   let failed = false;
@@ -54,7 +61,9 @@ export function createHeartbeat({ clock, random, log, leaf, hubDomain, periodMs,
           kv: await new Kvm(js).open(topology.nodes.name, { bindOnly: true, allow_direct: true } as never),
         };
       }
-      await bucket.kv.put(instance, JSON.stringify(status()));
+      const text = fitStatus(status(), (connection.info?.max_payload ?? DEFAULT_PAYLOAD) - HEADERS);
+      gatherMs = GATHER_MS + text.length / BYTES_PER_MS;
+      await bucket.kv.put(instance, text);
       last = clock.now();
       if (failed) log.info({}, 'heartbeats reach the hub again');
       failed = false;
@@ -85,7 +94,7 @@ export function createHeartbeat({ clock, random, log, leaf, hubDomain, periodMs,
       if (stopped || gathering) return;
       gathering = true;
       timer.cancel();
-      timer = clock.after(GATHER_MS, tick);
+      timer = clock.after(gatherMs, tick);
     },
     lastAcknowledged: () => last,
     ageSeconds: () => (last === undefined ? undefined : (clock.now() - last) / 1000),

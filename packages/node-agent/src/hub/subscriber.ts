@@ -23,12 +23,14 @@ export interface SubscriberDeps {
 
 export function createSubscriber({ leaf, log, list }: SubscriberDeps): { sync(): void } {
   let held: { readonly connection: NatsConnection; readonly active: Map<string, Subscription> } | undefined;
+  /** As of the last change: looked up for every message. */
+  let wanted: ReadonlyMap<string, Subscribed> = new Map();
   const sync = () => {
     const connection = leaf.current();
     if (!connection) return;
     if (held?.connection !== connection) held = { connection, active: new Map() };
     const { active } = held;
-    const wanted = new Map(list().map((one) => [one.id, one]));
+    wanted = new Map(list().map((one) => [one.id, one]));
     for (const [id, { kind, name, pattern }] of wanted) {
       if (active.has(id)) continue;
       const subscription = connection.subscribe(pattern, {
@@ -36,8 +38,8 @@ export function createSubscriber({ leaf, log, list }: SubscriberDeps): { sync():
         callback: (error, message) => {
           if (error) return log.warn({ workload: name, pattern, error: error.message }, 'a subscription was refused');
           // The newest deliver of that id: a version change keeps the subscription and moves the messages.
-          const now = list().find((one) => one.id === id);
-          void now
+          void wanted
+            .get(id)
             ?.deliver(message.subject, jsonOf(message.data))
             .catch((fault) => log.debug({ workload: name, error: String(fault) }, 'a message was not handled'));
         },

@@ -14,6 +14,8 @@ export interface WorkloadKvDeps {
 
 /** JetStream's "wrong last sequence": somebody else wrote first. */
 const WRONG_LAST_SEQUENCE = 10071;
+/** What JetStream says of a bucket that has reached its bytes. */
+const FULL = /maximum bytes exceeded|insufficient storage/i;
 const MOST_KEYS = 10_000;
 
 export function createWorkloadKv({ ready, open }: WorkloadKvDeps): WorkloadKv {
@@ -34,6 +36,10 @@ export function createWorkloadKv({ ready, open }: WorkloadKvDeps): WorkloadKv {
       return await work(await bucket());
     } catch (error) {
       if (error instanceof Fault) throw error;
+      if (FULL.test((error as Error).message))
+        throw new Fault('storage-exceeded', `ctx.kv.${what}: the bucket holds as much as it may (resources.storage)`, {
+          cause: error,
+        });
       throw new Fault('kv-failed', `ctx.kv.${what}: ${(error as Error).message}`, { cause: error });
     }
   };

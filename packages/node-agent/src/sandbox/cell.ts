@@ -6,13 +6,18 @@
  * C2. A frame that no honest cell sends ends the cell. Why a cell was ended is remembered here; its exit code is not asked.
  * C3. When the process is gone, every isolate in it has an Exit: the culprit its own, the neighbours `cell-died`.
  */
-import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { type Clock, Fault, type Logger } from '@cim/contracts';
-import type { CellGroup, CellLimits } from './cgroup.ts';
+import type { LimitName } from '../core/limit-names.ts';
+import type { CellProcess } from './cell/launch.ts';
+import { type CellGroup, type CellLimits, limitsOf } from './cgroup.ts';
+import { CpuShare } from './cpu-share.ts';
 import { endingOf, faultOf, type Kill, openingFault, saysOutOfMemory } from './endings.ts';
-import { FrameReader } from './frames.ts';
+import { type Frame, MalformedFrame } from './frames.ts';
+import { Inflow } from './inflow.ts';
+import { createLine } from './line.ts';
 import { openingOf } from './opening.ts';
+import { createStanding } from './priority.ts';
 import {
   decodeFromCell,
   encodeToCell,
@@ -22,22 +27,17 @@ import {
   PROTOCOL,
   type ToCell,
 } from './protocol.ts';
+import { Pulse } from './pulse.ts';
 import { Replica, type Slot } from './replica.ts';
 import type { CellInfo, OpenOptions } from './sandbox.ts';
-import {
-  type Allowance,
-  fullAllowance,
-  isolateIn,
-  type Ping,
-  type Sample,
-  STALL_GRACE_MS,
-  sample,
-  spend,
-  stalled,
-} from './watchdog.ts';
+import { allowedBytes, heaviest, isolateIn, type Sample, STALL_GRACE_MS, sample } from './watchdog.ts';
 
 export interface CellOptions {
-  readonly child: ChildProcess;
+  readonly process: CellProcess;
+  /** Runs without the just-in-time compiler. */
+  readonly jitless: boolean;
+  /** Its isolates are opened so that a debugger may be attached. */
+  readonly debug: boolean;
   readonly clock: Clock;
   readonly log: Logger;
   readonly group: CellGroup | undefined;
@@ -53,18 +53,22 @@ export interface CellOptions {
 }
 
 const STDERR_BYTES = 4096;
+/** Beyond this nothing honest is said there: an engine that gives up says a few thousand bytes. */
+const STDERR_MOST = 2 ** 20;
 /** How long a dead cell's standard error is waited for, ms. */
 const LAST_WORDS_MS = 250;
 /** Bytes waiting in the socket beyond which a cell is not given more. */
 const UNREAD_BYTES = 64 * 2 ** 20;
+/** Frames that may be on their way when an isolate ends. */
+const ORPHANS = 4096;
 /** Source maps above this are left at home. */
 const LARGEST_MAP = 4 * 2 ** 20;
 const MIB = 2 ** 20;
 
 export class Cell implements Slot {
-  readonly pid: number;
   readonly clock: Clock;
   readonly maxReply: number;
+  readonly jitless: boolean;
   /** Resolves when the cell can take isolates. @throws Fault `cell-died` */
   readonly ready: Promise<void>;
   publisher: string | undefined;
@@ -75,28 +79,34 @@ export class Cell implements Slot {
   readonly #socket: Socket;
   readonly #replicas = new Map<number, Replica>();
   readonly #openings = new Map<number, (fault: GuestFault | undefined) => void>();
+  readonly #line = createLine();
+  readonly #standing = createStanding(() => this.pid);
   #dirty = new Set<Replica>();
   #newest = 0;
   #stderr = '';
   #kill: Kill | undefined;
   #ended = false;
   #greeted: (error?: Fault) => void = () => {};
-  #ping: Ping | undefined;
-  #nonce = 0;
-  #pingAt = 0;
+  readonly #pulse = new Pulse();
   #sample: Sample = { rssBytes: 0, heldBytes: 0, cpuMs: 0 };
   #lookedAt: number;
   readonly #born: number;
+  readonly #inflow: Inflow;
+  /** Measures asked for and not yet given. */
+  #measures = 0;
+  /** Frames of isolates that are gone. */
+  #orphans = 0;
   #greetedYet = false;
   #lastIn: number | undefined;
-  #allowance: Allowance = fullAllowance(1000);
+  readonly #cpu: CpuShare;
 
   constructor(options: CellOptions) {
-    const { child, clock } = options;
+    const { clock } = options;
+    const { child } = options.process;
     this.#options = options;
     this.clock = clock;
     this.maxReply = options.maxReply;
-    this.pid = child.pid ?? 0;
+    this.jitless = options.jitless;
     this.#born = clock.monotonic();
     this.#lookedAt = this.#born;
     this.#socket = child.stdio[3] as Socket;
@@ -104,43 +114,49 @@ export class Cell implements Slot {
       this.#greeted = (error) => (error ? reject(error) : resolve());
     });
     this.ready.catch(() => {});
-    const reader = new FrameReader(fromCellLimit(options.maxReply));
-    this.#socket.on('data', (chunk: Buffer) => {
-      if (this.#ended) return;
-      try {
-        reader.push(chunk, (frame) => this.#take(decodeFromCell(frame)));
-      } catch (error) {
-        this.kill('malformed', `sent what no cell sends: ${(error as Error).message}`);
-      }
+    this.#cpu = new CpuShare(options.process, options.group, (times) =>
+      this.#hit('cpu', `its cell may use ${this.limits.milliCpu / 1000} cores for long, and was held back`, times),
+    );
+    this.#inflow = new Inflow({
+      clock,
+      source: this.#socket,
+      largest: fromCellLimit(options.maxReply),
+      take: (frame: Frame) => this.#take(decodeFromCell(frame)),
+      fail: (error) => this.kill('malformed', `sent what no cell sends: ${error.message}`),
+      held: (ms) => this.#hit('frames', `its cell sends more than the node-agent has time for; not read for ${ms} ms`),
     });
     this.#socket.on('error', () => {});
-    this.#socket.on('close', () => this.kill('malformed', 'closed its socket'));
+    // A cell that dies loses its socket before its reason is known: only one that lives on without it is ended for that.
+    this.#socket.on('close', () => void clock.after(LAST_WORDS_MS, () => this.kill('malformed', 'closed its socket')));
+    let said = 0;
     child.stderr?.on('data', (chunk: Buffer) => {
-      this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(-STDERR_BYTES);
+      said += chunk.length;
+      if (said > STDERR_MOST) this.kill('malformed', `said more than ${STDERR_MOST} bytes on standard error`);
+      else this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(-STDERR_BYTES);
     });
     child.on('error', (error) => this.#end(error.message));
     // `close` comes when standard error has been read to its end: its last words tell a crash for memory from others.
     child.on('close', () => this.#end(''));
     child.on('exit', () => void clock.after(LAST_WORDS_MS, () => this.#end('')));
-    options.group?.add(this.pid);
+    options.group?.add(child.pid ?? 0);
   }
 
+  /** The process the isolates are in. */
+  get pid(): number {
+    return this.#options.process.pid();
+  }
   get isolates(): number {
     return this.#replicas.size;
   }
   get ended(): boolean {
-    return this.#ended || this.#kill !== undefined;
+    return this.#ended || this.#kill !== undefined || this.#socket.destroyed;
   }
   /** What the isolates in here may take together, and the cell itself. */
   get limits(): CellLimits {
-    let memoryBytes = this.#options.allowanceBytes;
-    let milliCpu = 0;
-    for (const { options } of this.#replicas.values()) {
-      memoryBytes += options.limits.memoryBytes;
-      milliCpu += options.limits.milliCpu;
-    }
-    // A spare may use a core to get warm; below a twentieth of one nothing would ever load.
-    return { memoryBytes, milliCpu: this.#replicas.size === 0 ? 1000 : Math.max(milliCpu, 50) };
+    return limitsOf(
+      [...this.#replicas.values()].map(({ options }) => options.limits),
+      this.#options.allowanceBytes,
+    );
   }
   info(): CellInfo {
     const { rssBytes, cpuMs } = this.#sample;
@@ -148,7 +164,19 @@ export class Cell implements Slot {
   }
 
   /** Makes room for an isolate and loads its code. @throws Fault */
-  async open(options: OpenOptions): Promise<Replica> {
+  open(options: OpenOptions, signal: AbortSignal): Promise<Replica> {
+    // One after the other: a cell that loads many in a row could not answer between them, and would be taken for one that is held.
+    return this.#line(async () => {
+      signal.throwIfAborted();
+      if (this.ended) throw new Fault('cell-died', 'the cell ended before the workload was loaded');
+      return this.#open(options);
+    });
+  }
+
+  /** True while it loads this very one. */
+  loads = (options: OpenOptions): boolean => [...this.#openings.keys()].some((n) => this.#replicas.get(n)?.options === options);
+
+  async #open(options: OpenOptions): Promise<Replica> {
     this.#newest += 1;
     const replica = new Replica(options, this.#newest, this);
     this.#replicas.set(replica.number, replica);
@@ -158,23 +186,40 @@ export class Cell implements Slot {
       replica.exited.then((exit) => reject(openingFault(exit)));
       const { entry, sourceMap = '' } = options.bundle;
       const map = sourceMap.length <= LARGEST_MAP ? sourceMap : '';
-      this.#send({ kind: 'open', isolate: replica.number, opening: openingOf(options, this.maxReply), entry, sourceMap: map });
+      this.#send({
+        kind: 'open',
+        isolate: replica.number,
+        opening: openingOf(options, this.maxReply, this.#options.debug),
+        entry,
+        sourceMap: map,
+      });
     });
     this.#openings.delete(replica.number);
     if (fault === undefined) return replica;
-    const said = faultOf(fault);
+    const said = faultOf(fault, options.host.redact);
+    if (said.code === 'out-of-memory') replica.hit('heap', said.detail);
+    if (said.code === 'turn-exceeded') replica.hit('turn', said.detail);
     replica.ended({ kind: 'faulted', fault: said });
     throw said;
   }
 
   dirty(replica: Replica): void {
-    if (this.#dirty.size === 0) setImmediate(() => this.#flushAll());
+    // After what is being read now has been taken in whole, and before anything else is waited for.
+    if (this.#dirty.size === 0) queueMicrotask(() => this.#flushAll());
     this.#dirty.add(replica);
+  }
+
+  earned(): void {
+    this.#inflow.earned();
   }
 
   flush(replica: Replica): void {
     const batch = replica.drain();
     if (batch) this.#send({ kind: 'enter', isolate: replica.number, ...batch });
+  }
+
+  inspect(replica: Replica, text: string): void {
+    this.#send({ kind: 'inspect', isolate: replica.number, text });
   }
 
   release(replica: Replica): void {
@@ -194,10 +239,10 @@ export class Cell implements Slot {
   }
 
   /** Ends the process; the first reason counts. */
-  kill(why: Kill['why'], detail: string): void {
+  kill(why: Kill['why'], detail: string, isolate = isolateIn(this.pid)): void {
     if (this.#ended || this.#kill) return;
-    this.#kill = { why, detail, isolate: isolateIn(this.pid) };
-    this.#options.child.kill('SIGKILL');
+    this.#kill = { why, detail, isolate };
+    this.#options.process.signal('SIGKILL');
   }
 
   /** Looks at the cell from outside: memory, cpu, whether it answers. @param full true when also idle cells are looked at */
@@ -207,8 +252,7 @@ export class Cell implements Slot {
       if (now - this.#born > this.#options.startMs) this.kill('stall', `was not ready within ${this.#options.startMs} ms`);
       return;
     }
-    const busy =
-      this.#ping !== undefined || this.#allowance.resting || [...this.#replicas.values()].some((replica) => replica.busy);
+    const busy = this.#pulse.awaited || this.#cpu.resting || [...this.#replicas.values()].some((replica) => replica.busy);
     if (!busy && !full) return;
     const seen = sample(this.pid, this.#options.page);
     if (!seen) return;
@@ -216,67 +260,75 @@ export class Cell implements Slot {
     const used = seen.cpuMs - this.#sample.cpuMs;
     this.#sample = seen;
     this.#lookedAt = now;
+    this.#standing.used(used, elapsed);
     this.#lastIn = isolateIn(this.pid) ?? this.#lastIn;
-    const { memoryBytes, milliCpu } = this.limits;
+    const shares = [...this.#replicas.values()].map(({ share }) => share);
+    const memoryBytes = allowedBytes(shares, this.#options.allowanceBytes);
     if (seen.heldBytes > memoryBytes) {
-      this.kill('memory', `held ${Math.round(seen.heldBytes / MIB)} MiB, ${Math.round(memoryBytes / MIB)} allowed`);
+      const said = `held ${Math.round(seen.heldBytes / MIB)} MiB, ${Math.round(memoryBytes / MIB)} allowed`;
+      this.kill('memory', said, heaviest(shares, seen.heldBytes, this.#lastIn));
       return;
     }
-    if (this.#options.group === undefined) this.#throttle(used, elapsed, milliCpu);
+    this.#cpu.look(used, elapsed, this.limits.milliCpu, full);
     this.#stallCheck(now, elapsed, full);
   }
 
-  /** Stops the process for a while when it has used more than its share; only where no cgroup does it. */
-  #throttle(used: number, elapsed: number, milliCpu: number): void {
-    const before = this.#allowance;
-    this.#allowance = spend(before, used, elapsed, milliCpu);
-    if (this.#allowance.resting !== before.resting) this.#options.child.kill(this.#allowance.resting ? 'SIGSTOP' : 'SIGCONT');
+  /** Told of the isolate that has the thread: the limit is one of the cell. */
+  #hit(limit: LimitName, detail: string, count = 1): void {
+    const replica =
+      (this.#lastIn === undefined ? undefined : this.#replicas.get(this.#lastIn)) ?? [...this.#replicas.values()][0];
+    replica?.hit(limit, detail, count);
   }
 
   #stallCheck(now: number, elapsed: number, full: boolean): void {
     const { cpuMs } = this.#sample;
-    if (this.#ping) {
-      // Time in which the cell could not answer, or the daemon could not have read the answer, is not the cell's.
-      const excused = this.#allowance.resting ? elapsed : Math.max(0, elapsed - 400);
-      this.#ping = { ...this.#ping, sentAt: this.#ping.sentAt + excused };
-      let turnMs = 0;
-      for (const { options } of this.#replicas.values()) turnMs = Math.max(turnMs, options.limits.turnMs);
-      // Loading is two timed entries in a row: the entry file and its default export.
-      const limitMs = (this.#openings.size > 0 ? 2 * turnMs : turnMs) + STALL_GRACE_MS;
-      if (stalled(this.#ping, now, cpuMs, limitMs))
-        this.kill('stall', `did not answer for ${Math.round(now - this.#ping.sentAt)} ms`);
-    } else if (now >= this.#pingAt) {
-      this.#nonce = (this.#nonce + 1) % 2 ** 31;
-      this.#ping = { nonce: this.#nonce, sentAt: now, cpuMs };
-      this.#pingAt = now + 200;
-      this.#send({ kind: 'ping', nonce: this.#nonce });
-      if (full) this.#send({ kind: 'measure' });
-    }
+    const turnMs = Math.max(0, ...[...this.#replicas.values()].map(({ options }) => options.limits.turnMs));
+    // Loading is two timed entries in a row: the entry file and its default export.
+    const limitMs = (this.#openings.size > 0 ? 2 * turnMs : turnMs) + STALL_GRACE_MS;
+    const overdue = this.#pulse.overdue({ now, elapsed, cpuMs, limitMs }, this.#cpu.resting || this.#inflow.holding);
+    if (overdue !== undefined) this.kill('stall', `did not answer for ${Math.round(overdue)} ms`);
+    const nonce = this.#pulse.beat(now, cpuMs);
+    if (nonce === undefined) return;
+    this.#send({ kind: 'ping', nonce });
+    if (!full && this.#replicas.size < 2) return;
+    for (const replica of this.#replicas.values()) replica.footprint.measuring();
+    this.#measures += 1;
+    this.#send({ kind: 'measure' });
   }
 
   #take(message: FromCell): void {
     if (message.kind === 'pong') {
-      if (message.nonce === this.#ping?.nonce) this.#ping = undefined;
+      this.#pulse.answered(message.nonce);
       return;
     }
     if (message.kind === 'hello') {
-      if (message.protocol !== PROTOCOL) throw new Error(`protocol ${message.protocol}`);
+      if (message.protocol !== PROTOCOL) throw new MalformedFrame(`protocol ${message.protocol}`);
+      if (this.#greetedYet) throw new MalformedFrame('a second greeting');
       this.#greetedYet = true;
+      // Its guardian was put there before it was begun; this is for a cell that was quicker.
+      if (this.pid !== this.#options.process.child.pid) this.#options.group?.add(this.pid);
       this.#greeted();
       return;
     }
     if (message.kind === 'measured') {
-      for (const [isolate, heapBytes, cpuMs] of message.rows) this.#replicas.get(isolate)?.measured(heapBytes, cpuMs);
+      if (this.#measures === 0) throw new MalformedFrame('measures nobody asked for');
+      this.#measures -= 1;
+      for (const [isolate, ...figures] of message.rows) this.#replicas.get(isolate)?.measured(figures);
       return;
     }
     const replica = this.#replicas.get(message.isolate);
     if (!replica) {
-      if (message.isolate === 0 || message.isolate > this.#newest) throw new Error(`isolate ${message.isolate}`);
+      if (message.isolate === 0 || message.isolate > this.#newest) throw new MalformedFrame(`isolate ${message.isolate}`);
+      this.#orphans += 1;
+      if (this.#orphans > ORPHANS * this.#newest) throw new MalformedFrame('a flood from isolates that are gone');
       return;
     }
     switch (message.kind) {
       case 'out':
         replica.out(message.head, message.body);
+        return;
+      case 'inspected':
+        replica.inspected(message.text);
         return;
       case 'opened': {
         const opened = this.#openings.get(message.isolate);
@@ -287,6 +339,7 @@ export class Cell implements Slot {
       }
       case 'gone': {
         const { reason, detail } = message;
+        if (reason !== 'faulted') replica.hit(reason === 'out-of-memory' ? 'heap' : 'turn', detail);
         replica.ended(
           reason === 'faulted' ? { kind: 'faulted', fault: new Fault('cell-died', detail) } : { kind: reason, detail },
         );
@@ -321,6 +374,7 @@ export class Cell implements Slot {
   #end(problem: string): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#inflow.stop();
     this.#socket.destroy();
     const { group, log, onEnd } = this.#options;
     const stderr = this.#stderr.trim();
@@ -334,7 +388,12 @@ export class Cell implements Slot {
       const culprit = ending.culprit?.options.id.name;
       log.warn({ pid: this.pid, why: ending.why, detail: ending.detail, culprit, stderr }, 'cell ended');
     }
-    for (const replica of replicas) replica.ended(ending.exitOf(replica));
+    for (const replica of replicas) {
+      const exit = ending.exitOf(replica);
+      if (exit.kind === 'out-of-memory') replica.hit('memory', exit.detail);
+      if (exit.kind === 'out-of-time') replica.hit('turn', exit.detail);
+      replica.ended(exit);
+    }
     onEnd(this);
   }
 }

@@ -46,8 +46,8 @@ export interface Ending {
   exitOf(party: Party): Exit;
 }
 
-/** Last words of an engine that ran out of memory. */
-export const saysOutOfMemory = (stderr: string): boolean => /out of memory|is_heap_oom/i.test(stderr);
+/** Last words of an engine that ran out of memory, or was asked for a size it cannot count to. */
+export const saysOutOfMemory = (stderr: string): boolean => /out of memory|is_heap_oom|invalid size error/i.test(stderr);
 
 export function endingOf(seen: Seen): Ending {
   const { kill, problem } = seen;
@@ -95,11 +95,19 @@ const CODES: ReadonlySet<string> = new Set<ErrorCode>([
   'start-failed',
 ]);
 
-/** @throws MalformedFrame when no guest can have caused it */
-export function faultOf({ code, detail, stack, issues }: GuestFault): Fault {
+/**
+ * @param redact takes secrets out of the guest's words
+ * @throws MalformedFrame when no guest can have caused it
+ */
+export function faultOf({ code, detail, stack, issues }: GuestFault, redact: (text: string) => string = (text) => text): Fault {
   if (!CODES.has(code)) throw new MalformedFrame('fault code');
   const frames = stack?.split('\n').filter((line) => line.startsWith('    at ')) ?? [];
-  return new Fault(code as ErrorCode, [detail, ...frames].join('\n'), issues && issues.length > 0 ? { issues } : {});
+  const clean = issues?.map(({ path, message }) => ({ path: redact(path), message: redact(message) }));
+  return new Fault(
+    code as ErrorCode,
+    redact([detail, ...frames].join('\n')),
+    clean && clean.length > 0 ? { issues: clean } : {},
+  );
 }
 
 /** The fault of a call that was under way when its isolate ended. */

@@ -22,16 +22,17 @@ export interface Item {
 
 export class Ledger {
   readonly #clock: Clock;
-  readonly #late: (slot: number) => void;
+  readonly #late: (slot: number, item: Item) => void;
   readonly #items = new Map<number, Item>();
   #newest = 0;
   #calls = 0;
+  #surplus = 0;
   #timer: Timer | undefined;
   #alarm = Number.POSITIVE_INFINITY;
   #emptied: (() => void) | undefined;
 
   /** @param late told of a slot nobody waits for any more */
-  constructor(clock: Clock, late: (slot: number) => void) {
+  constructor(clock: Clock, late: (slot: number, item: Item) => void) {
     this.#clock = clock;
     this.#late = late;
   }
@@ -43,6 +44,11 @@ export class Ledger {
   /** All that is under way. */
   get size(): number {
     return this.#items.size;
+  }
+
+  /** Items ended that had ended before, other than by being late. */
+  get surplus(): number {
+    return this.#surplus;
   }
 
   /** Enters an item. @returns its slot */
@@ -66,7 +72,10 @@ export class Ledger {
   /** Ends an item (L1). @returns it, or undefined when it has ended before */
   remove(slot: number): Item | undefined {
     const item = this.#items.get(slot);
-    if (item === undefined) return undefined;
+    if (item === undefined) {
+      this.#surplus += 1;
+      return undefined;
+    }
     this.#items.delete(slot);
     if (item.kind === 'call') this.#calls -= 1;
     if (this.#items.size === 0) this.#emptied?.();
@@ -105,7 +114,9 @@ export class Ledger {
       if (item.deadline > now) next = Math.min(next, item.deadline);
       else {
         this.remove(slot);
-        this.#late(slot);
+        // Its answer may still come, once.
+        this.#surplus -= 1;
+        this.#late(slot, item);
         item.reject(
           new Fault('deadline-exceeded', `${item.kind} ${item.what}: no answer within ${Math.round(item.allowedMs)} ms`),
         );

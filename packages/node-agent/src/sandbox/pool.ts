@@ -11,17 +11,21 @@ import {
   type Clock,
   DeadlineError,
   Fault,
+  type LayerState,
   type Logger,
   msOf,
   type NodeAgentConfig,
   type Timer,
   withDeadline,
 } from '@cim/contracts';
+import { surroundings } from '../surroundings.ts';
 import { createLauncher, ownRssBytes } from './cell/launch.ts';
 import { Cell } from './cell.ts';
 import { type CgroupPlaces, type Cgroups, findCgroups } from './cgroup.ts';
+import { languageOf } from './opening.ts';
+import { passivating } from './passive.ts';
 import type { Replica } from './replica.ts';
-import type { Isolate, OpenOptions, Sandbox } from './sandbox.ts';
+import type { Inspection, Isolate, OpenOptions, Sandbox } from './sandbox.ts';
 import { pageBytes } from './watchdog.ts';
 
 export interface SandboxOptions {
@@ -44,13 +48,27 @@ const FULL_LOOK = 10;
 const SPARE_RETRY_MS = 5_000;
 
 export function createSandbox({ clock, log, config, cellEntry, cgroup }: SandboxOptions): Sandbox {
-  const launcher = createLauncher(cellEntry);
+  const launcher = createLauncher({
+    clock,
+    entry: cellEntry,
+    isolation: config.isolation,
+    bwrap: config.bwrap,
+    path: surroundings().path,
+  });
   const found = config.cgroup === 'off' ? { missing: 'switched off in the configuration' } : findCgroups(cgroup);
   const cgroups: Cgroups | undefined = 'create' in found ? found : undefined;
   const startMs = msOf(config.startTimeout);
   const page = pageBytes(ownRssBytes());
   const maxReply = bytesOf(config.maxReply);
   const allowanceBytes = bytesOf(config.cellMemoryAllowance);
+  const allJitless = config.jitless === 'all';
+  const layers: readonly LayerState[] = [
+    ...launcher.layers,
+    'missing' in found
+      ? { layer: 'cgroup', active: false, detail: `${found.missing}; a watchdog keeps memory and cpu` }
+      : { layer: 'cgroup', active: true, detail: 'memory, cpu and number of threads of each cell, kept by the kernel' },
+    { layer: 'jitless', active: allJitless, detail: jitlessDetail(config) },
+  ];
   const cells = new Set<Cell>();
   const spares = new Set<Cell>();
   let made = 0;
@@ -60,12 +78,15 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
   let phase: 'new' | 'running' | 'stopped' = 'new';
   let emptied: () => void = () => {};
 
-  function make(): Cell {
+  function make(jitless: boolean): Cell {
     made += 1;
-    const child = launcher.launch();
-    const group = child.pid === undefined ? undefined : cgroups?.create(`cell-${child.pid}-${made}`);
+    const started = launcher.launch(jitless);
+    const { pid } = started.child;
+    const group = pid === undefined ? undefined : cgroups?.create(`cell-${pid}-${made}`);
     const cell = new Cell({
-      child,
+      process: started,
+      jitless,
+      debug: config.debug,
       clock,
       log,
       group,
@@ -84,7 +105,7 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
   }
 
   function keepSpares(): void {
-    while (phase === 'running' && spares.size < config.spareCells) spares.add(make());
+    while (phase === 'running' && spares.size < config.spareCells) spares.add(make(allJitless));
   }
   /** After a spare has died: not at once, or a cell that cannot start would be started without end. */
   function later(): void {
@@ -93,23 +114,32 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
     refill = clock.after(SPARE_RETRY_MS, keepSpares);
   }
 
-  function place({ bundle, isolation, limits }: OpenOptions): Cell {
+  function place({ bundle, isolation: asked, limits }: OpenOptions): Cell {
+    // One that is held by a debugger must not hold others.
+    const isolation = config.debug ? 'dedicated' : asked;
     const publisher = bundle.publisher.key;
+    const jitless = allJitless || config.jitlessPublishers.includes(bundle.publisher.name);
     if (isolation === 'shared') {
       for (const cell of cells) {
-        if (cell.publisher !== publisher || cell.dedicated || cell.ended || cell.isolates + cell.reserved >= MOST_ISOLATES)
+        if (
+          cell.publisher !== publisher ||
+          cell.jitless !== jitless ||
+          cell.dedicated ||
+          cell.ended ||
+          cell.isolates + cell.reserved >= MOST_ISOLATES
+        )
           continue;
         if (cell.limits.memoryBytes + limits.memoryBytes <= MOST_MEMORY) return cell;
       }
     }
     let taken: Cell | undefined;
     for (const spare of spares) {
-      if (spare.ended) continue;
+      if (spare.ended || spare.jitless !== jitless) continue;
       taken = spare;
       break;
     }
     if (taken) spares.delete(taken);
-    const cell = taken ?? make();
+    const cell = taken ?? make(jitless);
     cell.publisher = publisher;
     cell.dedicated = isolation === 'dedicated';
     return cell;
@@ -118,14 +148,17 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
   async function open(options: OpenOptions): Promise<Isolate> {
     if (phase !== 'running') throw new Fault('workload-not-ready', 'the sandbox is not running');
     const { name } = options.id;
+    const refused = languageOf(options.bundle.manifest).filter((part) => !config.allow.includes(part));
+    if (refused.length > 0)
+      throw new Fault('policy-refused', `${name} asks for grants.${refused.join(', grants.')}; sandbox.allow has it not`);
     const end = clock.monotonic() + startMs;
     const cell = place(options);
     let replica: Replica | undefined;
     cell.reserved += 1;
     try {
-      const opening = withDeadline(clock, startMs, `opening ${name}`, async () => {
+      const opening = withDeadline(clock, startMs, `opening ${name}`, async (signal) => {
         await cell.ready;
-        replica = await cell.open(options);
+        replica = await cell.open(options, signal);
         return replica;
       });
       // A cell may be taken before it is full of work, but not the next spare before this one is on its way.
@@ -134,15 +167,20 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
       try {
         await opened.begin(Math.max(1, end - clock.monotonic()));
       } catch (error) {
-        throw startFault(Fault.of(error));
+        const fault = startFault(Fault.of(error));
+        if (fault.code === 'deadline-exceeded') options.host.limit?.('start', `${name}: ${fault.detail}`, 1);
+        throw fault;
       }
+      if (config.debug) debuggable(opened);
       return opened;
     } catch (error) {
       replica?.ended({ kind: 'closed' });
       if (error instanceof DeadlineError) {
-        // What is still loading holds the cell; nothing else can be told of it.
-        if (!replica) cell.kill('stall', `${name} did not load within ${startMs} ms`);
-        throw new Fault('deadline-exceeded', `${name} did not start within ${startMs} ms`);
+        // What is still loading holds the cell; nothing else can be told of it. Who waited behind it holds nothing.
+        if (cell.loads(options)) cell.kill('stall', `${name} did not load within ${startMs} ms`);
+        const detail = `${name} did not start within ${startMs} ms`;
+        options.host.limit?.('start', detail, 1);
+        throw new Fault('deadline-exceeded', detail);
       }
       throw error;
     } finally {
@@ -150,6 +188,14 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
       if (cell.isolates === 0 && cell.reserved === 0) cell.kill('unused', 'nothing was started in it');
     }
   }
+
+  /** Replicas a debugger may be attached to, oldest first. */
+  const inspectable = new Set<Replica>();
+  function debuggable(replica: Replica): void {
+    inspectable.add(replica);
+    void replica.exited.then(() => inspectable.delete(replica));
+  }
+  const nobody: Inspection = { dispatch() {}, gone: Promise.resolve() };
 
   function look(): void {
     looks += 1;
@@ -173,15 +219,19 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
     watch?.cancel();
   }
 
-  return {
+  const sandbox: Sandbox = {
     limits: cgroups ? 'cgroup' : 'watchdog',
+    layers,
     async start() {
       if (phase !== 'new') return;
+      const lacking = layers.filter(({ layer, active }) => !active && config.requireLayers.includes(layer));
+      if (lacking.length > 0) {
+        const said = lacking.map(({ layer, detail }) => `${layer} (${detail})`).join(', ');
+        throw new Fault('configuration-invalid', `sandbox.requireLayers: not to be had here: ${said}`);
+      }
       phase = 'running';
       if ('missing' in found)
         log.warn({ reason: found.missing }, 'no cgroup for cells: memory and cpu are kept by the watchdog');
-      if (!launcher.parentDeath)
-        log.info({}, 'no setpriv here: a cell whose thread is held outlives a killed daemon until its turn ends');
       watch = clock.every(LOOK_MS, look);
       keepSpares();
       try {
@@ -195,12 +245,30 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
       }
     },
     open,
+    ...(config.debug
+      ? {
+          inspect(workload, say) {
+            const found = [...inspectable]
+              .reverse()
+              .find(({ options: { id } }) => workload === id.name || workload === `${id.kind}.${id.name}`);
+            return say === undefined ? found && nobody : found?.inspect(say);
+          },
+        }
+      : {}),
     cells: () => [...cells].filter((cell) => !cell.ended).map((cell) => cell.info()),
     stop,
   };
+  // A debugger holds on to a replica, which must not be another one after an idle hour.
+  if (config.passivateAfter === undefined || config.debug) return sandbox;
+  return passivating(sandbox, { clock, log, afterMs: msOf(config.passivateAfter) });
 }
 
 /** What `start` threw, as the fault of the opening. */
 function startFault(fault: Fault): Fault {
   return fault.code === 'handler-failed' ? new Fault('start-failed', `start: ${fault.detail}`) : fault;
+}
+
+function jitlessDetail({ jitless, jitlessPublishers }: NodeAgentConfig['sandbox']): string {
+  if (jitless === 'all') return 'no guest has the just-in-time compiler';
+  return jitlessPublishers.length === 0 ? 'sandbox.jitless is "off"' : `for the guests of ${jitlessPublishers.join(', ')} only`;
 }

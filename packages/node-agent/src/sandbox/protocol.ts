@@ -7,6 +7,7 @@
  * P1. `encode*` and `decode*` are inverse for every message.
  * P2. `decodeFromCell` accepts nothing but what is described here; it trusts no field.
  */
+import type { LanguageGrant } from '@cim/contracts';
 import { type Frame, frame, MalformedFrame, textFrame } from './frames.ts';
 
 /** Both ends must speak the same. */
@@ -24,6 +25,12 @@ export interface Opening {
   /** Megabytes of heap. */
   readonly memoryMb: number;
   readonly turnMs: number;
+  /** Opened so that a debugger may be attached. */
+  readonly inspect?: boolean;
+  /** Parts of the language the manifest asks for and the configuration allows. */
+  readonly language?: readonly LanguageGrant[];
+  /** Others of the same publisher may follow into this cell. */
+  readonly neighbours?: boolean;
   /** Largest answer in UTF-16 units; the daemon counts bytes besides. */
   readonly maxReply: number;
 }
@@ -47,7 +54,9 @@ export type ToCell =
   | { readonly kind: 'enter'; readonly isolate: number; readonly head: string; readonly body: string }
   | { readonly kind: 'dispose'; readonly isolate: number }
   | { readonly kind: 'ping'; readonly nonce: number }
-  | { readonly kind: 'measure' };
+  | { readonly kind: 'measure' }
+  /** A message of a debugger; an empty one attaches it. Only for isolates that were opened to be inspected. */
+  | { readonly kind: 'inspect'; readonly isolate: number; readonly text: string };
 
 export type GoneReason = 'out-of-memory' | 'out-of-time' | 'faulted';
 
@@ -57,18 +66,20 @@ export type FromCell =
   | { readonly kind: 'out'; readonly isolate: number; readonly head: string; readonly body: string }
   | { readonly kind: 'gone'; readonly isolate: number; readonly reason: GoneReason; readonly detail: string }
   | { readonly kind: 'pong'; readonly nonce: number }
-  /** Isolates entered since the last time: [isolate, heap bytes, cpu ms]. */
-  | { readonly kind: 'measured'; readonly rows: readonly (readonly [number, number, number])[] };
+  /** Isolates entered since the last time: [isolate, heap bytes, cpu ms, bytes of memory the heap takes]. */
+  | { readonly kind: 'measured'; readonly rows: readonly (readonly [number, number, number, number])[] }
+  /** What the inspector says. */
+  | { readonly kind: 'inspected'; readonly isolate: number; readonly text: string };
 
-const CELL = { open: 1, enter: 2, dispose: 3, ping: 4, measure: 5 } as const;
-const DAEMON = { hello: 1, opened: 2, out: 3, gone: 4, pong: 5, measured: 6 } as const;
+const CELL = { open: 1, enter: 2, dispose: 3, ping: 4, measure: 5, inspect: 6 } as const;
+const DAEMON = { hello: 1, opened: 2, out: 3, gone: 4, pong: 5, measured: 6, inspected: 7 } as const;
 
 /** Largest payload towards a cell: an entry file, its map and some inputs. */
 export const TO_CELL_LIMIT = 256 * 2 ** 20;
 /** Text an isolate hands over in one go before it starts another piece; one item may go beyond it. */
 export const SOFT_OUT = 2 ** 20;
 /** Longest head of one piece in characters: bounds what the daemon parses at a time. */
-export const HEAD_LIMIT = 2 ** 18;
+export const HEAD_LIMIT = 2 ** 16;
 /** Largest argument of a host call, UTF-16 units. */
 export const ASK_LIMIT = 2 ** 20;
 /** Largest line of log with its fields, UTF-16 units. */
@@ -81,7 +92,7 @@ export const fromCellLimit = (maxReply: number): number => HEAD_LIMIT + 4 * (SOF
 
 /** Records of a batch on its way in. Each is its number, then the fields named; lengths are of bodies, in this order. */
 export const IN = {
-  /** slot, capability, budget ms, lengths: call id, correlation id, traceparent, input */
+  /** slot, capability, budget ms, lengths: call id, correlation id (0: the call id), traceparent, input */
   call: 0,
   /** slot, pattern, lengths: subject, data */
   message: 1,
@@ -117,8 +128,14 @@ export const OUT = {
   metric: 4,
   /** milliseconds until the earliest timer */
   wake: 5,
+  /** length of [limit, hits] */
+  limit: 6,
 } as const;
-export const OUT_FIELDS: readonly number[] = [2, 2, 3, 1, 1, 1];
+export const OUT_FIELDS: readonly number[] = [2, 2, 3, 1, 1, 1, 1];
+
+/** Limits that are kept inside the isolate, as it tells of them. */
+export const GUEST_LIMITS = ['timers', 'requests', 'value-size', 'log-rate', 'log-size', 'metric-rate'] as const;
+export type GuestLimit = (typeof GUEST_LIMITS)[number];
 
 /** First character of what an isolate returns, minus '0': what the cell must do next. */
 export const FLAG = {
@@ -152,6 +169,8 @@ export function encodeToCell(message: ToCell): Buffer {
       return frame(CELL.ping, 0, message.nonce, 0);
     case 'measure':
       return frame(CELL.measure, 0, 0, 0);
+    case 'inspect':
+      return textFrame(CELL.inspect, message.isolate, 0, message.text);
   }
 }
 
@@ -179,6 +198,8 @@ export function decodeToCell({ kind, isolate, mark, payload }: Frame): ToCell {
       return { kind: 'ping', nonce: mark };
     case CELL.measure:
       return { kind: 'measure' };
+    case CELL.inspect:
+      return { kind: 'inspect', isolate, text: payload.toString('utf8') };
     default:
       throw new MalformedFrame(`kind ${kind}`);
   }
@@ -196,6 +217,8 @@ export function encodeFromCell(message: FromCell): Buffer {
       return textFrame(DAEMON.gone, message.isolate, 0, JSON.stringify([message.reason, message.detail]));
     case 'pong':
       return frame(DAEMON.pong, 0, message.nonce, 0);
+    case 'inspected':
+      return textFrame(DAEMON.inspected, message.isolate, 0, message.text);
     case 'measured':
       return textFrame(DAEMON.measured, 0, 0, JSON.stringify(message.rows));
   }
@@ -210,6 +233,7 @@ export function decodeFromCell({ kind, isolate, mark, payload }: Frame): FromCel
       if (mark > HEAD_LIMIT) throw new MalformedFrame(`head of ${mark} characters`);
       const text = payload.toString('utf8');
       if (mark > text.length) throw new MalformedFrame('head longer than the payload');
+      if (mark === 0) throw new MalformedFrame('an empty batch');
       return { kind: 'out', isolate, head: text.slice(0, mark), body: text.slice(mark) };
     }
     case DAEMON.pong:
@@ -217,22 +241,33 @@ export function decodeFromCell({ kind, isolate, mark, payload }: Frame): FromCel
     case DAEMON.hello:
       return { kind: 'hello', protocol: mark };
     case DAEMON.opened:
+      small(payload);
       return { kind: 'opened', isolate, fault: payload.length === 0 ? undefined : guestFault(json(payload.toString('utf8'))) };
     case DAEMON.gone: {
+      small(payload);
       const value = json(payload.toString('utf8'));
       if (!Array.isArray(value) || !REASONS.includes(value[0]) || typeof value[1] !== 'string')
         throw new MalformedFrame('gone');
       return { kind: 'gone', isolate, reason: value[0] as GoneReason, detail: value[1].slice(0, 1000) };
     }
+    case DAEMON.inspected:
+      return { kind: 'inspected', isolate, text: payload.toString('utf8') };
     case DAEMON.measured: {
+      small(payload);
       const rows = json(payload.toString('utf8'));
-      if (!Array.isArray(rows) || !rows.every((row) => Array.isArray(row) && row.length === 3 && row.every(Number.isFinite)))
+      if (!Array.isArray(rows) || !rows.every((row) => Array.isArray(row) && row.length === 4 && row.every(Number.isFinite)))
         throw new MalformedFrame('measured');
       return { kind: 'measured', rows };
     }
     default:
       throw new MalformedFrame(`kind ${kind}`);
   }
+}
+
+/** Largest payload of what is parsed as a whole, bytes. */
+const SMALL = 128 * 2 ** 10;
+function small({ length }: Buffer): void {
+  if (length > SMALL) throw new MalformedFrame(`${length} bytes where at most ${SMALL} are sent`);
 }
 
 /** JSON of a cell. @throws MalformedFrame */

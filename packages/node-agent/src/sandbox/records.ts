@@ -6,7 +6,18 @@
  * D2. What an honest wrapper would have cut to size is refused when it is larger.
  */
 import { MalformedFrame } from './frames.ts';
-import { ASK_LIMIT, type GuestFault, guestFault, json, LOG_LIMIT, OUT, OUT_FIELDS } from './protocol.ts';
+import { isHeavy } from './heft.ts';
+import {
+  ASK_LIMIT,
+  GUEST_LIMITS,
+  type GuestFault,
+  type GuestLimit,
+  guestFault,
+  json,
+  LOG_LIMIT,
+  OUT,
+  OUT_FIELDS,
+} from './protocol.ts';
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 export type MetricKind = 'counter' | 'gauge' | 'histogram';
@@ -18,10 +29,12 @@ export interface Records {
   log(level: Level, message: string, fields: Record<string, unknown>): void;
   metric(kind: MetricKind, name: string, value: number): void;
   wake(ms: number): void;
+  limit(name: GuestLimit, hits: number): void;
 }
 
 const LEVELS: readonly unknown[] = ['debug', 'info', 'warn', 'error'] satisfies Level[];
 const METRICS: readonly unknown[] = ['counter', 'gauge', 'histogram'] satisfies MetricKind[];
+const LIMITS: readonly unknown[] = GUEST_LIMITS;
 const METRIC_NAME = /^[a-z][a-z0-9_]{0,99}$/;
 const LARGEST_METRIC = 200;
 const LARGEST_FAULT = 64 * 2 ** 10;
@@ -57,7 +70,9 @@ export function readRecords(head: string, body: string, to: Records): void {
       case OUT.ask: {
         const id = number();
         const slot = number();
-        const value = list(cut(number(), ASK_LIMIT));
+        const text = cut(number(), ASK_LIMIT);
+        if (isHeavy(text)) throw new MalformedFrame('a request of too many values');
+        const value = list(text);
         if (typeof value[0] !== 'string') throw new MalformedFrame('operation');
         to.ask(id, slot === 0 ? undefined : slot - 1, value[0].slice(0, 40), value.slice(1));
         break;
@@ -74,6 +89,13 @@ export function readRecords(head: string, body: string, to: Records): void {
         const good = METRICS.includes(sort) && typeof name === 'string' && METRIC_NAME.test(name) && Number.isFinite(value);
         if (!good) throw new MalformedFrame('metric');
         to.metric(sort as MetricKind, name as string, value as number);
+        break;
+      }
+      case OUT.limit: {
+        const [name, hits] = list(cut(number(), LARGEST_METRIC));
+        const good = LIMITS.includes(name) && Number.isSafeInteger(hits) && (hits as number) > 0;
+        if (!good) throw new MalformedFrame('limit');
+        to.limit(name as GuestLimit, hits as number);
         break;
       }
       default:

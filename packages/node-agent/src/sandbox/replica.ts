@@ -7,13 +7,17 @@
  * P2. What the guest asks goes to its HostDoor with the call it is for; at most ASKS_LIMIT at a time.
  * P3. `exited` resolves once.
  */
-import { type Clock, Fault, type LogFields, type Timer } from '@cim/contracts';
+import { type Clock, Fault, type Timer } from '@cim/contracts';
+import type { LimitName } from '../core/limit-names.ts';
 import { faultAt, faultOf } from './endings.ts';
+import { Footprint } from './footprint.ts';
 import { MalformedFrame } from './frames.ts';
 import { type Item, Ledger } from './ledger.ts';
-import { ASKS_LIMIT, type GuestFault, HEAD_LIMIT, IN, SOFT_OUT } from './protocol.ts';
+import { Outflow } from './outflow.ts';
+import { ASKS_LIMIT, type GuestFault, type GuestLimit, HEAD_LIMIT, IN, SOFT_OUT } from './protocol.ts';
 import { type Level, type MetricKind, readRecords } from './records.ts';
-import type { CallRequest, Exit, HostOperation, Isolate, OpenOptions, Usage } from './sandbox.ts';
+import type { CallRequest, Exit, HostOperation, Inspection, Isolate, OpenOptions, Usage } from './sandbox.ts';
+import type { Share } from './watchdog.ts';
 
 /** What a replica needs of its cell. */
 export interface Slot {
@@ -25,14 +29,20 @@ export interface Slot {
   dirty(replica: Replica): void;
   /** Writes what waits at once. */
   flush(replica: Replica): void;
+  /** What was waited for has come. */
+  earned(): void;
+  /** Hands a message of a debugger to the isolate. */
+  inspect(replica: Replica, text: string): void;
   /** Gives the isolate back. */
   release(replica: Replica): void;
 }
 
+/** Limits that are kept inside the isolate and end a call with their own code. */
+const LIMIT_OF: Readonly<Record<string, LimitName>> = { 'turn-exceeded': 'turn', 'reply-too-large': 'reply-size' };
 /** Messages, runs and hooks under way, beyond the calls. */
 const OTHERS = 256;
-const LOGS_A_SECOND = 512;
-const METRICS_A_SECOND = 4096;
+/** Answers given twice, when an entry was interrupted between the two, over a life. */
+const SURPLUS = 4096;
 /** The least the daemon waits before it wakes an isolate, ms. */
 const SHORTEST_WAKE = 4;
 
@@ -40,6 +50,7 @@ export class Replica implements Isolate {
   readonly options: OpenOptions;
   readonly number: number;
   readonly exited: Promise<Exit>;
+  readonly footprint = new Footprint();
   readonly #slot: Slot;
   readonly #ledger: Ledger;
   readonly #capabilities: ReadonlyMap<string, number>;
@@ -52,18 +63,21 @@ export class Replica implements Isolate {
   #body = '';
   #asks = 0;
   #wake: Timer | undefined;
-  #second = 0;
-  #logs = 0;
-  #metrics = 0;
-  #heapBytes = 0;
-  #cpuMs = 0;
+  #inspector: ((text: string) => void) | undefined;
+  readonly #outflow: Outflow;
 
   constructor(options: OpenOptions, number: number, slot: Slot) {
     const { manifest } = options.bundle;
     this.options = options;
     this.number = number;
     this.#slot = slot;
-    this.#ledger = new Ledger(slot.clock, (late) => this.#push(`${IN.cancel},${late}`, ''));
+    this.#outflow = new Outflow(slot.clock, options.host);
+    this.#ledger = new Ledger(slot.clock, (late, item) => {
+      this.#push(`${IN.cancel},${late}`, '');
+      // A caller with less patience is no limit of the workload's.
+      const { timeoutMs } = options.limits;
+      if (item.allowedMs >= timeoutMs) this.hit('timeout', `${item.kind} ${item.what}: no answer within ${timeoutMs} ms`);
+    });
     this.#capabilities = positions(Object.keys(manifest.capabilities));
     this.#subjects = positions(manifest.subscribe);
     this.#schedules = positions(Object.keys(manifest.schedule));
@@ -80,6 +94,10 @@ export class Replica implements Isolate {
     return this.#ledger.size > 0 || this.#head !== '';
   }
 
+  get quiet(): boolean {
+    return this.#state === 'open' && !this.busy && this.#asks === 0 && this.#wake === undefined;
+  }
+
   call({ callId, capability, input, budgetMs, correlationId, traceparent = '' }: CallRequest): Promise<string> {
     if (this.#state !== 'open') return Promise.reject(this.#notOpen());
     const at = this.#capabilities.get(capability);
@@ -87,27 +105,20 @@ export class Replica implements Isolate {
       return Promise.reject(new Fault('capability-unknown', `${this.options.id.name} does not offer ${capability}`));
     const { maxConcurrent, timeoutMs } = this.options.limits;
     if (this.#ledger.calls >= maxConcurrent) {
-      return Promise.reject(new Fault('overloaded', `${this.options.id.name}: ${maxConcurrent} calls in flight already`));
+      const detail = `${this.options.id.name}: ${maxConcurrent} calls in flight already`;
+      this.hit('in-flight', detail);
+      return Promise.reject(new Fault('overloaded', detail));
     }
     const allowedMs = Math.min(budgetMs, timeoutMs);
     if (!(allowedMs > 0))
       return Promise.reject(new Fault('deadline-exceeded', `call ${capability}: no time left when it arrived`));
     return new Promise((resolve, reject) => {
       const deadline = this.#slot.clock.monotonic() + allowedMs;
-      const slot = this.#ledger.add({
-        kind: 'call',
-        what: capability,
-        callId,
-        correlationId,
-        deadline,
-        allowedMs,
-        resolve,
-        reject,
-      });
-      const lengths = `${callId.length},${correlationId.length},${traceparent.length},${input.length}`;
-      this.#push(`${IN.call},${slot},${at},${Math.ceil(allowedMs)},${lengths}`, callId + correlationId + traceparent + input);
-      // Alone, it need not wait for others of this turn of the loop.
-      if (this.#ledger.size === 1) this.#slot.flush(this);
+      const item = { kind: 'call', what: capability, callId, correlationId, deadline, allowedMs, resolve, reject } as const;
+      const slot = this.#ledger.add(item);
+      const correlation = correlationId === callId ? '' : correlationId;
+      const lengths = `${callId.length},${correlation.length},${traceparent.length},${input.length}`;
+      this.#push(`${IN.call},${slot},${at},${Math.ceil(allowedMs)},${lengths}`, callId + correlation + traceparent + input);
     });
   }
 
@@ -132,6 +143,7 @@ export class Replica implements Isolate {
   }
 
   health(): Promise<void> {
+    if (this.#inspector !== undefined && !this.#over) return Promise.resolve();
     if (!this.options.bundle.manifest.hooks.health)
       return this.#state === 'open' ? Promise.resolve() : Promise.reject(this.#notOpen());
     return this.#ask('health', 'health', this.options.limits.timeoutMs, IN.health, '', '', (text) => {
@@ -145,13 +157,43 @@ export class Replica implements Isolate {
     return this.#ask('start', 'start', deadlineMs, IN.start, '', '');
   }
 
-  usage(): Usage {
-    return { inFlight: this.#ledger.calls, heapBytes: this.#heapBytes, cpuMs: this.#cpuMs };
+  /** Attaches a debugger. From now on entries have no time limit, and health is not asked: a paused workload is not an ill one. */
+  inspect(say: (text: string) => void): Inspection {
+    const first = this.#inspector === undefined;
+    this.#inspector = say;
+    if (first) this.#slot.inspect(this, '');
+    return {
+      dispatch: (text) => {
+        if (text !== '' && !this.#over) this.#slot.inspect(this, text);
+      },
+      gone: this.exited.then(() => {}),
+    };
   }
 
-  measured(heapBytes: number, cpuMs: number): void {
-    this.#heapBytes = heapBytes;
-    this.#cpuMs = cpuMs;
+  /** @throws MalformedFrame when no debugger was attached */
+  inspected(text: string): void {
+    if (this.#inspector === undefined) throw new MalformedFrame('an inspector that was not asked for');
+    this.#inspector(text);
+  }
+
+  usage(): Usage {
+    const { heapBytes, cpuMs } = this.footprint;
+    return { inFlight: this.#ledger.calls, heapBytes, cpuMs };
+  }
+
+  /** @param figures heap bytes, cpu ms, bytes taken, as the cell tells them */
+  measured(figures: readonly [number, number, number]): void {
+    this.footprint.measured(...figures, this.busy);
+  }
+
+  /** Its memory, as far as the daemon knows. */
+  get share(): Share {
+    return this.footprint.share(this.number, this.options.limits.memoryBytes, this.busy);
+  }
+
+  /** Tells of a limit it ran into. */
+  hit(limit: LimitName, detail: string, count = 1): void {
+    this.options.host.limit?.(limit, detail, count);
   }
 
   close(deadlineMs: number): Promise<void> {
@@ -169,7 +211,7 @@ export class Replica implements Isolate {
     const left = end - clock.monotonic();
     if (this.options.bundle.manifest.hooks.stop && left > 0 && !this.#over) {
       await this.#ask('stop', 'stop', left, IN.stop, '', '').catch((error) =>
-        this.#report('stop failed', { error: Fault.of(error).detail }),
+        this.#outflow.report('stop failed', { error: Fault.of(error).detail }),
       );
     }
     given.abort();
@@ -195,6 +237,7 @@ export class Replica implements Isolate {
   /** Takes what waits to be sent. */
   drain(): { readonly head: string; readonly body: string } | undefined {
     if (this.#head === '') return undefined;
+    this.footprint.sent();
     const taken = { head: this.#head, body: this.#body };
     this.#head = '';
     this.#body = '';
@@ -212,17 +255,21 @@ export class Replica implements Isolate {
     const { maxReply } = this.#slot;
     // Bytes are at most three times the characters: counted only when it may matter.
     if (text.length * 3 > maxReply && Buffer.byteLength(text) > maxReply) {
-      item.reject(new Fault('reply-too-large', `${Buffer.byteLength(text)} bytes, at most ${maxReply} allowed`));
+      const detail = `${Buffer.byteLength(text)} bytes, at most ${maxReply} allowed`;
+      this.hit('reply-size', detail);
+      item.reject(new Fault('reply-too-large', detail));
     } else item.resolve(text);
   }
 
   fault(slot: number, guest: GuestFault): void {
-    const fault = faultOf(guest);
+    const fault = faultOf(guest, this.options.host.redact);
+    const limit = LIMIT_OF[guest.code];
+    if (limit !== undefined) this.hit(limit, guest.detail);
     const item = this.#remove(slot);
     if (item === undefined) return;
     if (guest.code === 'handler-failed' || guest.code === 'turn-exceeded') {
       const { stack, detail } = guest;
-      this.#report(`${item.kind} failed`, {
+      this.#outflow.report(`${item.kind} failed`, {
         what: item.what,
         code: guest.code,
         detail,
@@ -269,37 +316,31 @@ export class Replica implements Isolate {
   }
 
   log(level: Level, message: string, fields: Record<string, unknown>): void {
-    this.#turn();
-    this.#logs += 1;
-    if (this.#logs <= LOGS_A_SECOND) this.options.host.log(level, message, fields);
+    this.#outflow.log(level, message, fields);
   }
 
   metric(kind: MetricKind, name: string, value: number): void {
-    this.#turn();
-    this.#metrics += 1;
-    if (this.#metrics <= METRICS_A_SECOND) this.options.host.metric(kind, name, value);
+    this.#outflow.metric(kind, name, value);
+  }
+
+  limit(name: GuestLimit, hits: number): void {
+    this.#outflow.limit(name, hits);
   }
 
   wake(ms: number): void {
     this.#wake?.cancel();
-    this.#wake = this.#slot.clock.after(Math.max(SHORTEST_WAKE, ms), () => this.#push(`${IN.wake}`, ''));
-  }
-
-  #turn(): void {
-    const now = this.#slot.clock.monotonic();
-    if (now - this.#second < 1000) return;
-    this.#second = now;
-    this.#logs = 0;
-    this.#metrics = 0;
-  }
-
-  #report(message: string, fields: LogFields): void {
-    this.log('error', message, fields);
+    this.#wake = this.#slot.clock.after(Math.max(SHORTEST_WAKE, ms), () => {
+      this.#wake = undefined;
+      this.#push(`${IN.wake}`, '');
+    });
   }
 
   #remove(slot: number): Item | undefined {
     if (!this.#ledger.known(slot)) throw new MalformedFrame('a slot never given out');
-    return this.#ledger.remove(slot);
+    const item = this.#ledger.remove(slot);
+    if (item !== undefined) this.#slot.earned();
+    else if (this.#ledger.surplus > SURPLUS) throw new MalformedFrame('more answers than there were calls');
+    return item;
   }
 
   #push(head: string, body: string): void {
@@ -327,7 +368,9 @@ export class Replica implements Isolate {
     const late = kind === 'stop' ? this.#over : this.#state !== 'open';
     if (late) return Promise.reject(this.#notOpen());
     if (this.#ledger.size - this.#ledger.calls >= OTHERS) {
-      return Promise.reject(new Fault('overloaded', `${this.options.id.name}: ${OTHERS} messages and runs under way already`));
+      const detail = `${this.options.id.name}: ${OTHERS} messages and runs under way already`;
+      this.hit('in-flight', detail);
+      return Promise.reject(new Fault('overloaded', detail));
     }
     return new Promise<string>((resolve, reject) => {
       const deadline = this.#slot.clock.monotonic() + allowedMs;

@@ -9,8 +9,9 @@
  * X4. Endings are values: `exited` resolves once with an {@link Exit}; `call` fails with a Fault of the error table.
  * X5. Only JSON text crosses. What a guest asks of the host goes through {@link HostDoor}, which checks the grants.
  */
-import type { Fault, Limits } from '@cim/contracts';
+import type { Fault, LayerState, Limits } from '@cim/contracts';
 import type { VerifiedBundle } from '../bundle/verified.ts';
+import type { LimitName } from '../core/limit-names.ts';
 
 /** Which living copy of which workload this is. */
 export interface ReplicaId {
@@ -44,7 +45,8 @@ export type HostOperation =
   | 'emit'
   | 'call'
   | 'secret'
-  | 'asset';
+  | 'asset'
+  | 'fetch';
 
 /** The daemon's side of a replica: everything it may reach, checked against the manifest's grants. */
 export interface HostDoor {
@@ -57,6 +59,10 @@ export interface HostDoor {
   ask(operation: HostOperation, args: readonly unknown[], context: { readonly callId?: string }): Promise<unknown>;
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields: Record<string, unknown>): void;
   metric(kind: 'counter' | 'gauge' | 'histogram', name: string, value: number): void;
+  /** Told of limits the guest ran into. */
+  limit?(limit: LimitName, detail: string, count: number): void;
+  /** Takes secrets that were handed over out of what the guest says in its faults. */
+  redact?(text: string): string;
 }
 
 export interface CallRequest {
@@ -102,6 +108,10 @@ export interface Isolate {
   /** Asks the definition's own `health`; resolves at once where there is none. @throws Fault */
   health(): Promise<void>;
   usage(): Usage;
+  /** True while nothing is under way in it and it has set no timer: what it does next, somebody else begins. */
+  readonly quiet?: boolean;
+  /** True while its memory is given back and the next call wakes it (passive.ts). */
+  readonly asleep?: boolean;
   readonly exited: Promise<Exit>;
   /** Lets calls in flight end (up to `deadlineMs`), runs `stop`, disposes. Idempotent; always resolves. */
   close(deadlineMs: number): Promise<void>;
@@ -119,6 +129,14 @@ export interface CellInfo {
   readonly cpuMs: number;
 }
 
+/** A debugger at an isolate. */
+export interface Inspection {
+  /** Hands over a message of the Chrome DevTools protocol. */
+  dispatch(text: string): void;
+  /** Resolves when the isolate is no more. */
+  readonly gone: Promise<void>;
+}
+
 export interface Sandbox {
   start(): Promise<void>;
   /**
@@ -131,6 +149,14 @@ export interface Sandbox {
    * over its memory and stops one for a while that has used more cpu than its share.
    */
   readonly limits: 'cgroup' | 'watchdog';
+  /** What stands around a cell, and what does not and why. */
+  readonly layers: readonly LayerState[];
+  /**
+   * Attaches a debugger to the newest replica of a workload; there only where the configuration allows it.
+   * @param say told what the inspector says; undefined only asks whether there is such a workload
+   * @returns undefined when no such workload runs
+   */
+  inspect?(workload: string, say: ((text: string) => void) | undefined): Inspection | undefined;
   cells(): readonly CellInfo[];
   /** Kills what is left after the deadline. No cell outlives it. */
   stop(deadlineMs: number): Promise<void>;

@@ -50,6 +50,50 @@ export function isolateIn(pid: number): number | undefined {
   }
 }
 
+/** One isolate of a cell, as far as memory goes. */
+export interface Share {
+  readonly isolate: number;
+  /** What it may hold. */
+  readonly limitBytes: number;
+  /** What its heap and buffers held when the cell last told of them. */
+  readonly toldBytes: number;
+  /** It was entered since then. */
+  readonly active: boolean;
+}
+
+/** What the heap of an isolate that rests may hold beyond what was told: told sizes are of heaps, not of pages. */
+const RESTING_SLACK = 1.1;
+const RESTING_BYTES = 2 * 2 ** 20;
+
+/**
+ * What a cell may hold at this moment: of isolates that rest what they had, of those that were entered since all they may have. So one
+ * isolate cannot grow into the unused shares of its neighbours, who would be ended with it.
+ * @param allowanceBytes what the cell itself may hold
+ */
+export function allowedBytes(shares: readonly Share[], allowanceBytes: number): number {
+  let bytes = allowanceBytes;
+  for (const { limitBytes, toldBytes, active } of shares)
+    bytes += active ? limitBytes : Math.min(limitBytes, toldBytes * RESTING_SLACK + RESTING_BYTES);
+  return bytes;
+}
+
+/**
+ * Whose doing it is that a cell holds too much: the isolate that holds most, where what came since the last telling counts for the one
+ * that has the thread.
+ * @param named the isolate the cell says to be in
+ */
+export function heaviest(shares: readonly Share[], heldBytes: number, named: number | undefined): number | undefined {
+  const told = shares.reduce((sum, { toldBytes }) => sum + toldBytes, 0);
+  const grown = Math.max(0, heldBytes - told);
+  let found: { readonly isolate: number; readonly bytes: number } | undefined;
+  for (const { isolate, toldBytes, active } of shares) {
+    if (!active) continue;
+    const bytes = toldBytes + (isolate === named ? grown : 0);
+    if (found === undefined || bytes > found.bytes) found = { isolate, bytes };
+  }
+  return found?.isolate;
+}
+
 /** A ping on its way. */
 export interface Ping {
   readonly nonce: number;

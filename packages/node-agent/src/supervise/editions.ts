@@ -6,7 +6,7 @@
  * E1. What a fetch brings is admitted before it counts as here; a refusal is final until the document changes.
  * E2. Every hold comes from core/restart; every giving up is told once as `<kind>.failed`, with the reason in the status.
  */
-import { type Clock, Fault, type Logger } from '@cim/contracts';
+import { type Clock, Fault, type Logger, type Policy } from '@cim/contracts';
 import type { Floors } from '../bundle/floors.ts';
 import type { BundleStore } from '../bundle/store.ts';
 import type { VerifiedBundle } from '../bundle/verified.ts';
@@ -23,6 +23,7 @@ export interface EditionDeps {
   readonly floors: Floors;
   readonly host: HostFacts;
   readonly capacity: () => Capacity;
+  readonly policy: Policy;
   readonly restart: RestartPolicy;
   readonly clock: Clock;
   readonly random: () => number;
@@ -36,6 +37,8 @@ export interface Editions {
   fetch(workload: Workload, edition: Edition): void;
   /** A replica of it ended, or did not start. */
   ended(workload: Workload, edition: Edition, ending: Ending): void;
+  /** Nothing of it may run any more: its bundle is let go, and it stays off until trust or the document changes. */
+  withdraw(workload: Workload, edition: Edition, fault: Fault): void;
   /** Takes off what holds it back, as after a changed document. */
   release(edition: Edition): void;
   /** Ends what it still waits for. */
@@ -45,7 +48,13 @@ export interface Editions {
 export function createEditions(deps: EditionDeps): Editions {
   const { clock, log, emit } = deps;
 
-  const giveUp = (workload: Workload, edition: Edition, verdict: 'failed' | 'quarantined', fault: Fault, mendable: boolean) => {
+  const giveUp = (
+    workload: Workload,
+    edition: Edition,
+    verdict: 'failed' | 'quarantined' | 'withdrawn',
+    fault: Fault,
+    mendable: boolean,
+  ) => {
     edition.hold = { kind: 'given-up', verdict };
     edition.reason = { code: fault.code, detail: fault.detail };
     edition.mendable = mendable;
@@ -69,17 +78,21 @@ export function createEditions(deps: EditionDeps): Editions {
     const { document } = edition.record;
     const { manifest, statement, publisher } = verified;
     const demand = demandOf(manifest, document);
+    const limits = effectiveLimits(manifest, document, deps.policy);
     const admission = admit(
       {
         manifest,
         demand,
         replicas: document.replicas,
+        limits,
+        publisher: publisher.name,
         sequence: statement.sequence,
         floor: deps.floors.floorOf(manifest.name, publisher.key),
         rollback: document.rollback,
       },
       deps.host,
       deps.capacity(),
+      deps.policy,
     );
     if (admission.kind === 'refused') {
       edition.bundle = { kind: 'absent' };
@@ -87,7 +100,6 @@ export function createEditions(deps: EditionDeps): Editions {
       return;
     }
     log.debug({ workload: workload.key, version: manifest.version, reasons: admission.reasons }, 'a bundle was admitted');
-    const limits = effectiveLimits(manifest, document);
     edition.bundle = { kind: 'here', verified, limits, demand, capabilities: Object.keys(manifest.capabilities).sort() };
     edition.reason = undefined;
     edition.attempts = 0;
@@ -154,6 +166,10 @@ export function createEditions(deps: EditionDeps): Editions {
         );
       }
       deps.changed(workload);
+    },
+    withdraw(workload, edition, fault) {
+      edition.bundle = { kind: 'absent' };
+      giveUp(workload, edition, 'withdrawn', fault, false);
     },
     release(edition) {
       edition.hold = { kind: 'free' };

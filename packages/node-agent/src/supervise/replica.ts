@@ -182,8 +182,7 @@ export function openReplica(
     };
     readySince = clock.monotonic();
     phase = { kind: 'ready', isolate, slot, probing: probe(isolate) };
-    const cell = `cell ${isolate.cellPid}`;
-    void isolate.exited.then((exit) => exited(exit, cell));
+    void isolate.exited.then((exit) => exited(exit, `cell ${isolate.cellPid}`));
     deps.ready(replica);
   };
 

@@ -55,6 +55,8 @@ export interface RouterOptions {
   readonly maxQueue: number;
   readonly gapMs?: number;
   readonly observe?: (observation: Observation) => void;
+  /** Told of calls refused because too many wait already. */
+  readonly full?: (workload: Pick<Route, 'kind' | 'name'>, detail: string) => void;
 }
 
 export interface Router {
@@ -88,7 +90,7 @@ interface Entry {
 
 const NO_STATS: RouteStats = { total: 0, failed: 0, inFlight: 0 };
 
-export function createRouter({ clock, maxQueue, gapMs = 1_000, observe }: RouterOptions): Router {
+export function createRouter({ clock, maxQueue, gapMs = 1_000, observe, full }: RouterOptions): Router {
   const entries = new Map<string, Entry>();
   const sharing = new Map<string, Entry[]>();
   const turns = new Map<string, number>();
@@ -193,6 +195,7 @@ export function createRouter({ clock, maxQueue, gapMs = 1_000, observe }: Router
       },
       (error) => {
         entry.failed++;
+        if (by === undefined && error instanceof Fault && error.code === 'overloaded') full?.(entry.route, error.detail);
         ended(error instanceof Fault ? error.code : 'internal');
         throw error;
       },

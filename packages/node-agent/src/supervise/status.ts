@@ -10,7 +10,7 @@ function stateOf(workload: Workload, edition: Edition | undefined): WorkloadStat
   if (!edition) return 'pending';
   const phases = [...workload.replicas.values()].flatMap((r) => (r.edition === edition.id ? [r.phase().kind] : []));
   if (phases.includes('ready')) return 'ready';
-  if (edition.hold.kind === 'given-up') return edition.hold.verdict;
+  if (edition.hold.kind === 'given-up') return edition.hold.verdict === 'quarantined' ? 'quarantined' : 'failed';
   if (phases.includes('starting')) return 'starting';
   if (edition.bundle.kind === 'fetching') return 'fetching';
   if (edition.hold.kind === 'until') return 'backing-off';
@@ -38,7 +38,12 @@ export function statusOf(workload: Workload, stats: RouteStats, now: number): Wo
   const { wanted, serving, record, editions } = workload;
   const current = serving ? editions.get(serving.edition) : editions.get(wanted.edition);
   const shown = current ?? editions.get(wanted.edition);
-  const ready = serving ? readyOf(workload, serving.edition).length : 0;
+  const answering = serving ? readyOf(workload, serving.edition) : [];
+  const ready = answering.length;
+  const passive = answering.filter((replica) => {
+    const phase = replica.phase();
+    return phase.kind === 'ready' && phase.isolate.asleep === true;
+  }).length;
   const state = overall(workload, shown, ready);
   if (workload.shown.state !== state) workload.shown = { state, since: now };
   const reason = state === 'ready' && ready === (serving?.replicas ?? 0) ? undefined : reasonOf(shown);
@@ -67,7 +72,7 @@ export function statusOf(workload: Workload, stats: RouteStats, now: number): Wo
         }),
     generation: record.document.generation,
     converged: isConverged(workload),
-    replicas: { desired: wanted.state === 'removed' ? 0 : wanted.replicas, ready },
+    replicas: { desired: wanted.state === 'removed' ? 0 : wanted.replicas, ready, ...(passive > 0 ? { passive } : {}) },
     restarts: workload.restarts,
     isolation: shown && shown.history.strikes.length > 0 ? 'dedicated' : record.document.isolation,
     capabilities: shown?.bundle.kind === 'here' ? [...shown.bundle.capabilities] : [],

@@ -9,11 +9,14 @@
  */
 import {
   type Clock,
+  type Desired,
   type DesiredRecord,
+  type Fault,
   type Limits,
   LONGEST_CALL_MS,
   type Logger,
   type Manifest,
+  type Policy,
   type WorkloadStatus,
   waitUntil,
   withDeadline,
@@ -26,6 +29,7 @@ import type { Step } from '../core/plan.ts';
 import { defaultRestartPolicy, type RestartPolicy } from '../core/restart.ts';
 import type { Held } from '../desired/store.ts';
 import type { HostDoor, ReplicaId, Sandbox } from '../sandbox/sandbox.ts';
+import { createChances } from './chances.ts';
 import { createEditions, type Emit } from './editions.ts';
 import { createNotes } from './notes.ts';
 import type { Reconciled } from './reconciler.ts';
@@ -46,9 +50,11 @@ export interface SupervisorOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
-  readonly hostDoor: (id: ReplicaId, bundle: VerifiedBundle, limits: Limits) => HostDoor;
+  readonly hostDoor: (id: ReplicaId, bundle: VerifiedBundle, limits: Limits, sealed: () => Desired['secrets']) => HostDoor;
   readonly host: HostFacts;
   readonly capacity: () => Capacity;
+  /** What workloads may ask for here; absent bounds nothing. */
+  readonly policy?: Policy;
   /** `drainMs`: how long what is in flight may take when a replica drains. */
   readonly timing: ReplicaTiming & { readonly drainMs: number };
   readonly emit: Emit;
@@ -71,6 +77,11 @@ export interface Supervisor extends Reconciled {
   manifest(workload: string): Manifest | undefined;
   /** Another chance for what failed to start or to stay up: call it when something it may have waited for is back. */
   retryFailed(): void;
+  /**
+   * Something else is trusted than before: what may no longer run is stopped at once, without draining, and shown as failed with the
+   * reason; what was refused for want of trust gets another chance.
+   */
+  retrust(judge: (bundle: VerifiedBundle) => Fault | undefined): void;
   /** Ends everything. Calls must no longer arrive. Always resolves. */
   stop(deadlineMs: number): Promise<void>;
 }
@@ -97,10 +108,23 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     touch(workload);
     options.wake();
   };
-  const editions = createEditions({ ...options, restart: options.restart ?? defaultRestartPolicy, changed });
+  const editions = createEditions({
+    ...options,
+    policy: options.policy ?? {},
+    restart: options.restart ?? defaultRestartPolicy,
+    changed,
+  });
   const roster: Roster = listWorkloads({ clock, editions, changed: touch });
 
   const notes = createNotes({ ...options, workloads: () => roster.all() });
+  const chances = createChances({
+    workloads: () => roster.all(),
+    editions,
+    lifted(workload) {
+      reroute(workload);
+      changed(workload);
+    },
+  });
 
   /** Calls, subscriptions and schedules of a workload, from what it is now. */
   const reroute = (workload: Workload) => {
@@ -179,7 +203,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         // What once went over a limit shares its cell with nobody.
         isolation: edition.history.strikes.length > 0 ? 'dedicated' : document.isolation,
         config: { ...manifest.config, ...document.config },
-        host: options.hostDoor(id, verified, limits),
+        host: options.hostDoor(id, verified, limits, () => edition.record.document.secrets),
       }),
       manifest.hooks.health,
     );
@@ -326,18 +350,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       const found = roster.get(of) ?? roster.all().find(({ name }) => name === of);
       return found && manifestOf(found);
     },
-    retryFailed() {
-      for (const workload of roster.all()) {
-        for (const edition of workload.editions.values()) {
-          const failed = edition.hold.kind === 'given-up' && edition.hold.verdict === 'failed' && edition.mendable;
-          const waiting = edition.hold.kind === 'until' && edition.bundle.kind === 'absent';
-          if (!failed && !waiting) continue;
-          editions.release(edition);
-          reroute(workload);
-          changed(workload);
-        }
-      }
-    },
+    retryFailed: chances.retryFailed,
+    retrust: chances.retrust,
     async stop(deadlineMs) {
       if (phase.kind === 'stopping') return;
       const empty = Promise.withResolvers<void>();

@@ -9,7 +9,11 @@ import {
   type Signer,
   signerFromSeed,
   signStatement,
+  type Trust,
+  type TrustDocument,
   type TrustedSigner,
+  type TrustRoots,
+  trustOf,
 } from '@cim/contracts';
 import { createAccount, createOperator } from '@nats-io/nkeys';
 import type { FetchBundle } from '../../src/bundle/download.ts';
@@ -25,6 +29,10 @@ const keyOf = (seed: Uint8Array, name: string): Publisher => {
 };
 export const publisher = (name = 'acme'): Publisher => keyOf(createAccount().getSeed(), name);
 export const operator = (name = 'ops'): Publisher => keyOf(createOperator().getSeed(), name);
+
+/** What a node trusts whose configuration says this. */
+export const trusting = (roots: Partial<TrustRoots>, document?: TrustDocument): Trust =>
+  trustOf({ publishers: [], operators: [], operatorThreshold: 1, ...roots }, document);
 
 export interface Made {
   readonly bytes: Uint8Array;

@@ -4,11 +4,22 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { digestOf, type Fault, objectName, signStatement, silentLogger, systemClock } from '@cim/contracts';
+import {
+  type Clock,
+  type Digest,
+  digestOf,
+  Fault,
+  objectName,
+  signStatement,
+  silentLogger,
+  systemClock,
+  type Trust,
+  TrustDocument,
+} from '@cim/contracts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { OpenFile } from '../../src/bundle/download.ts';
 import { createBundleStore } from '../../src/bundle/store.ts';
-import { type Hub, hub, type Made, makeBundle, publisher } from './make.ts';
+import { type Hub, hub, type Made, makeBundle, publisher, trusting } from './make.ts';
 
 const acme = publisher('acme');
 const signal = new AbortController().signal;
@@ -24,13 +35,24 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-async function openStore(options: { maxBytes?: number; openFile?: OpenFile; at?: string; stallMs?: number } = {}) {
+interface StoreOptions {
+  readonly maxBytes?: number;
+  readonly openFile?: OpenFile;
+  readonly at?: string;
+  readonly stallMs?: number;
+  readonly trust?: () => Trust;
+  readonly logged?: (digest: Digest) => Promise<void>;
+  readonly clock?: Clock;
+}
+
+async function openStore(options: StoreOptions = {}) {
   const bundles = createBundleStore({
     directory: options.at ?? directory,
-    publishers: [acme.trusted],
+    trust: options.trust ?? (() => trusting({ publishers: [acme.trusted] })),
+    ...(options.logged ? { logged: options.logged } : {}),
     maxBytes: options.maxBytes ?? 0,
     fetch: store.fetch,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     log: silentLogger,
     refused: (_, { code }) => refusals.push(code),
     ...(options.openFile ? { openFile: options.openFile } : {}),
@@ -304,5 +326,74 @@ describe('many at once', () => {
     expect(left.sort()).toEqual([first, second].map(({ ref }) => objectName(ref.digest)).sort());
     expect(await readdir(join(directory, 'partial'))).toEqual([]);
     await bundles.get(fourth.ref, expected, signal);
+  });
+});
+
+describe('trust', () => {
+  const at = (text: string): Clock => ({ ...systemClock, now: () => Date.parse(text) });
+  const until = { ...acme.trusted, validUntil: '2026-06-01T00:00:00Z' };
+  const document = (more: object) =>
+    TrustDocument.parse({
+      api: 1,
+      sequence: 1,
+      issuedAt: '2026-01-01T00:00:00Z',
+      issuedBy: 'ann',
+      publishers: [],
+      revokedKeys: [],
+      revokedBundles: [],
+      ...more,
+    });
+  const key = { key: acme.trusted.key, reason: 'stolen', at: '2026-01-01T00:00:00Z' };
+  const get = async ({ ref }: Made, options: StoreOptions) => (await openStore(options)).get(ref, expected, signal);
+
+  test('nothing new of an expired key is taken in; what was taken in before starts for ever', async () => {
+    const made = await makeBundle(acme);
+    store.put(made.bytes);
+    const trust = () => trusting({ publishers: [until] });
+    expect((await faultOf(get(made, { trust, clock: at('2026-06-01T00:00:00Z') }))).code).toBe('signer-expired');
+    expect(store.asked).toEqual([]);
+    await get(made, { trust, clock: at('2026-05-31T23:59:59Z') });
+    // Years later, or with a clock that fell back to 1970.
+    for (const now of ['2030-01-01T00:00:00Z', '1970-01-01T00:00:00Z']) await get(made, { trust, clock: at(now) });
+  });
+
+  test('a revoked key or digest is refused, also for what lies verified on the disk', async () => {
+    const made = await makeBundle(acme);
+    store.put(made.bytes);
+    await get(made, {});
+    const digest = { digest: made.ref.digest, reason: 'leaks', at: '2026-01-01T00:00:00Z' };
+    const refusedBy = async (more: object) =>
+      (await faultOf(get(made, { trust: () => trusting({ publishers: [acme.trusted] }, document(more)) }))).code;
+    expect(await refusedBy({ revokedKeys: [key] })).toBe('publisher-revoked');
+    expect(await refusedBy({ revokedBundles: [digest] })).toBe('bundle-revoked');
+  });
+
+  test('a revocation that arrives while the bundle does is in time', async () => {
+    const made = await makeBundle(acme);
+    store.put(made.bytes);
+    let revoked = false;
+    const trust = () => trusting({ publishers: [acme.trusted] }, revoked ? document({ revokedKeys: [key] }) : undefined);
+    const logged = async () => {
+      revoked = true;
+    };
+    expect((await faultOf(get(made, { trust, logged }))).code).toBe('publisher-revoked');
+  });
+
+  test('a manifest that asks for more than its publisher may ask for is refused once it can be read', async () => {
+    const made = await makeBundle(acme, { manifest: { grants: { publish: ['orders.>'] } } });
+    store.put(made.bytes);
+    const scoped = { ...acme.trusted, scopes: { grants: { publish: ['orders.eu.*'] } } };
+    const fault = await faultOf(get(made, { trust: () => trusting({ publishers: [scoped] }) }));
+    expect(fault).toMatchObject({ code: 'scope-exceeded', issues: [{ path: 'manifest.grants.publish' }] });
+  });
+
+  test('what the log does not have is not fetched; what was taken in before is not asked for', async () => {
+    const made = await makeBundle(acme);
+    store.put(made.bytes);
+    const logged = () => Promise.reject(new Fault('log-missing', 'not there'));
+    expect((await faultOf(get(made, { logged }))).code).toBe('log-missing');
+    expect(store.asked).toEqual([]);
+    await get(made, {});
+    await get(made, { logged });
   });
 });

@@ -8,6 +8,8 @@ const host = { capabilities: ['ssd'], gpu: false };
 const candidate = (manifest: object = {}, rest: Partial<Candidate> = {}): Candidate => ({
   manifest: Manifest.parse({ api: 1, name: 'hello', version: '1.0.0', kind: 'agent', capabilities: {}, ...manifest }),
   demand: { memoryBytes: 100, milliCpu: 0 },
+  limits: { memoryBytes: 100, milliCpu: 0, storageBytes: 0 },
+  publisher: 'acme',
   replicas: 1,
   sequence: 5,
   floor: 0,
@@ -57,6 +59,18 @@ describe('subjects that are nobody’s', () => {
       refusal({ grants: { publish: ['orders.>'], subscribe: ['cim.v1.evt.>'] }, subscribe: ['orders.*.created'] }),
     ).toEqual(['admitted']);
   });
+});
+
+test('what the policy does not allow is refused, every excess named', () => {
+  const admission = admit(candidate({ grants: { publish: ['a.b', 'c.d'], secrets: ['root'] } }), host, capacity, {
+    publish: ['a.>'],
+    secrets: [],
+  });
+  expect(admission.kind === 'refused' && [admission.fault.code, admission.fault.detail]).toEqual([
+    'policy-refused',
+    'hello@1.0.0: grants.publish[1]: "c.d" is not within policy.publish [a.>]; grants.secrets[0]: "root" is not in policy.secrets []',
+  ]);
+  expect(admit(candidate({ grants: { publish: ['a.b'] } }), host, capacity, { publish: ['a.>'] }).kind).toBe('admitted');
 });
 
 test('an older sequence needs a rollback', () => {

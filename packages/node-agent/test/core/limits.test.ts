@@ -30,6 +30,13 @@ test.each([
   expect(demandOf(own, { ...over, isolation: 'shared' }).memoryBytes).toBe(expected);
 });
 
+test('a policy lowers what nobody asked for, and nothing that somebody did', () => {
+  const policy = { memory: '16Mi', cpu: '100m', storage: '1Mi' };
+  expect(effectiveLimits(none, none, policy)).toMatchObject({ memoryBytes: 16 * Mi, milliCpu: 100, storageBytes: Mi });
+  const asks = { ...none, resources: { memory: '64Mi', cpu: '2', storage: '8Mi' } };
+  expect(effectiveLimits(asks, none, policy)).toMatchObject({ memoryBytes: 64 * Mi, milliCpu: 2000, storageBytes: 8 * Mi });
+});
+
 test('configuration is the operator’s to tune, up and down, one by one', () => {
   const manifest = { ...none, configuration: { maxConcurrent: 4, timeout: '10s' } };
   const limits = effectiveLimits(manifest, { ...none, configuration: { maxConcurrent: 64 } });

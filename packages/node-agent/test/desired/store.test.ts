@@ -10,12 +10,13 @@ import {
   signDesired,
   silentLogger,
   systemClock,
+  TrustDocument,
   type TrustedSigner,
 } from '@cim/contracts';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createDesiredStore } from '../../src/desired/store.ts';
-import { makeBundle, operator, publisher } from '../bundle/make.ts';
+import { makeBundle, operator, publisher, trusting } from '../bundle/make.ts';
 
 const { ref } = await makeBundle(publisher());
 const ops = operator();
@@ -27,11 +28,11 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-async function opened(operators: readonly TrustedSigner[] = []) {
+async function opened(operators: readonly TrustedSigner[] = [], more: { threshold?: number; document?: TrustDocument } = {}) {
   const store = createDesiredStore({
     directory,
     instance: 'leaf-1',
-    operators,
+    trust: () => trusting({ operators, operatorThreshold: more.threshold ?? 1 }, more.document),
     clock: systemClock,
     log: silentLogger,
     emit: (type, data, subject) => events.push(`${type} ${subject} ${data['code']}`),
@@ -230,4 +231,78 @@ test('no garbage gets in or throws', async () => {
     { numRuns: 200 },
   );
   expect(await readdir(directory)).toEqual([]);
+});
+
+describe('more than one operator', () => {
+  const [ann, ben] = [operator('ann'), operator('ben')];
+  const both = [ann.trusted, ben.trusted];
+  const signedBy = (change: Record<string, unknown>, ...by: readonly (typeof ann)[]): DesiredRecord => {
+    const of = document(change);
+    return { document: of, signatures: by.map(({ signer }) => signDesired(of, signer)) };
+  };
+  const gone = (...by: readonly (typeof ann)[]) =>
+    TrustDocument.parse({
+      api: 1,
+      sequence: 1,
+      issuedAt: '2026-01-01T00:00:00Z',
+      issuedBy: 'ann',
+      publishers: [],
+      revokedKeys: by.map(({ trusted }) => ({ key: trusted.key, reason: 'stolen', at: '2026-01-01T00:00:00Z' })),
+      revokedBundles: [],
+    });
+  const codes = ({ refused }: { readonly refused: readonly { readonly fault: { readonly code: string } }[] }) =>
+    refused.map(({ fault }) => fault.code);
+
+  test('a document takes as many as the threshold says, and one who signs twice is one', async () => {
+    const { store } = await opened(both, { threshold: 2 });
+    expect(codes(await store.intake([incoming(signedBy({}, ann))]))).toEqual(['threshold-unmet']);
+    expect(codes(await store.intake([incoming(signedBy({}, ann, ann))]))).toEqual(['threshold-unmet']);
+    expect(codes(await store.intake([incoming(record())]))).toEqual(['signer-unknown']);
+    expect(store.conditions().map(({ code }) => code)).toEqual(['desired-refused']);
+    expect((await store.intake([incoming(signedBy({}, ann, ben))])).accepted).toEqual(['leaf-1.agent.hello']);
+    // On the disk one signature is not enough either.
+    expect((await opened(both, { threshold: 2 })).report).toEqual({ loaded: 1, corrupt: [] });
+  });
+
+  test('a revoked operator writes nothing new; what was written with the key keeps running, also over a restart', async () => {
+    const { store } = await opened(both);
+    const first = signedBy({}, ann);
+    await store.intake([incoming(first)]);
+    const after = await opened(both, { document: gone(ann) });
+    expect(after.report.loaded).toBe(1);
+    // The full read after a reconnect brings the old document again: no refusal, no condition.
+    expect(await after.store.intake([incoming(first)])).toMatchObject({ unchanged: ['leaf-1.agent.hello'], refused: [] });
+    expect(codes(await after.store.intake([incoming(signedBy({ generation: 2 }, ann), 2)]))).toEqual(['operator-revoked']);
+    expect((await after.store.intake([incoming(signedBy({ generation: 2 }, ben), 2)])).accepted).toHaveLength(1);
+  });
+
+  test('an old document, well signed, is not taken back, neither at a later revision nor from a hub that began anew', async () => {
+    const { store } = await opened(both);
+    const [first, second] = [signedBy({}, ann), signedBy({ generation: 2, state: 'removed' }, ann)];
+    await store.intake([incoming(first, 10), incoming(second, 11)]);
+    expect(codes(await store.intake([incoming(first, 12)]))).toEqual(['sequence-rollback']);
+    await store.intake([incoming(first, 1)]);
+    expect(store.held()[0]?.record.document.generation).toBe(2);
+    // After a restart, too: a removal is remembered as the document it is.
+    const again = await opened(both);
+    expect(codes(await again.store.intake([incoming(first, 12)]))).toEqual(['sequence-rollback']);
+    await again.store.intake([incoming(first, 1)]);
+    expect(again.store.held()[0]?.record.document).toMatchObject({ generation: 2, state: 'removed' });
+  });
+});
+
+test('the same bytes again are unchanged, whatever came between; other bytes are judged as ever', async () => {
+  const { store } = await opened();
+  const bytes = (change: Record<string, unknown>, revision: number) => {
+    const value = record({ name: 'again', ...change });
+    return [{ ...incoming(value, revision), value: new TextEncoder().encode(JSON.stringify(value)) }];
+  };
+  expect((await store.intake(bytes({}, 1))).accepted).toHaveLength(1);
+  expect((await store.intake(bytes({}, 2))).unchanged).toHaveLength(1);
+  expect((await store.intake(bytes({ issuedBy: 'eve' }, 3))).refused[0]!.fault.code).toBe('conflict');
+  expect((await store.intake(bytes({}, 4))).unchanged).toHaveLength(1);
+  expect((await store.intake(bytes({ generation: 2 }, 5))).accepted).toHaveLength(1);
+  expect((await store.intake(bytes({}, 6))).refused[0]!.fault.code).toBe('sequence-rollback');
+  expect((await store.intake(bytes({ generation: 2 }, 7))).unchanged).toHaveLength(1);
+  expect(store.conditions()).toEqual([]);
 });

@@ -1,14 +1,10 @@
 /** What a guest may ask for: every operation against its grant, garbage of every shape, floods. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Clock, Fault, Manifest, systemClock } from '@cim/contracts';
+import { type Clock, Fault, GuestRates, Manifest, systemClock } from '@cim/contracts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { reserved } from '../../src/core/reserved.ts';
 import { createHostDoor, type HostPorts, type WorkloadKv } from '../../src/host/host-door.ts';
 import { createRate } from '../../src/host/rate.ts';
-import { secretReader } from '../../src/host/secrets.ts';
 import type { HostOperation } from '../../src/sandbox/sandbox.ts';
 
 const grants = { publish: ['orders.>'], subscribe: [], call: ['text.*'], kv: true, secrets: ['smtp'] };
@@ -17,6 +13,7 @@ const manifestWith = (given: object) =>
 
 function door(given: object = grants, clock: Clock = systemClock) {
   const done: unknown[][] = [];
+  const limits: unknown[][] = [];
   const store = new Map<string, string>();
   const kv: WorkloadKv = {
     entry: async (key) => (store.has(key) ? { value: JSON.parse(store.get(key)!), revision: 1 } : undefined),
@@ -37,9 +34,12 @@ function door(given: object = grants, clock: Clock = systemClock) {
     },
     publish: async (...args) => void done.push(['publish', ...args]),
     emit: (...args) => void done.push(['emit', ...args]),
-    secret: async (name) => `secret of ${name}`,
-    log: () => {},
+    secret: async (_, name) => `secret of ${name}`,
+    log: (...args) => void done.push(['log', ...args.slice(1)]),
     metric: () => {},
+    limit: (_, limit, detail, hits) => void limits.push([limit, detail, hits]),
+    rates: GuestRates.parse({}),
+    maxValue: 1_000_000,
   };
   const made = createHostDoor({
     id: { instance: 'cim-a', kind: 'agent', name: 'probe', version: '1.0.0', replica: 0 },
@@ -48,7 +48,7 @@ function door(given: object = grants, clock: Clock = systemClock) {
     kv,
     asset: async (path) => (path === 'a.txt' ? new TextEncoder().encode('hi') : undefined),
   });
-  return { ask: (operation: HostOperation, ...args: unknown[]) => made.ask(operation, args, {}), done };
+  return { door: made, ask: (operation: HostOperation, ...args: unknown[]) => made.ask(operation, args, {}), done, limits };
 }
 const code = (expected: string) => ({ code: expected });
 
@@ -97,14 +97,22 @@ test('reserved subjects stay reserved even when the manifest names them', async 
   expect(reserved('cim.v1.evt.x.y.z.w', false)).toBeDefined();
 });
 
+test('a value too large is refused, and names its limit', async () => {
+  const { ask, limits } = door();
+  await expect(ask('kv.put', 'a', 'x'.repeat(1_000_000))).rejects.toMatchObject({ code: 'too-large' });
+  expect(limits).toEqual([['value-size', expect.stringContaining('sandbox.maxValue'), 1]]);
+});
+
 test('a flood is refused, not queued, and passes with time', async () => {
   let now = 0;
   const clock = { ...systemClock, monotonic: () => now };
-  const { ask } = door(grants, clock);
+  const { ask, limits } = door(grants, clock);
   let refused = 0;
   for (let i = 0; i < 1500; i++)
     await ask('emit', 'invoice.accepted', {}).catch((fault: Fault) => fault.code === 'rate-limited' && refused++);
   expect(refused).toBe(500);
+  expect(limits.length).toBe(500);
+  expect(limits[0]).toEqual(['emit-rate', 'ctx.emit: more than 200 a second (sandbox.rates.emit)', 1]);
   now += 1000;
   await ask('emit', 'invoice.accepted', {});
   const rate = createRate(clock, 10, 2);
@@ -139,18 +147,16 @@ test('whatever a guest sends, the answer is a value or a Fault', async () => {
   );
 });
 
-test('secrets are read at each use, by plain name only', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'cim-secrets-'));
-  try {
-    const read = secretReader(directory);
-    await expect(read('smtp')).rejects.toMatchObject(code('secret-missing'));
-    await writeFile(join(directory, 'smtp'), 'one\n');
-    expect(await read('smtp')).toBe('one');
-    await writeFile(join(directory, 'smtp'), 'two');
-    expect(await read('smtp')).toBe('two');
-    await expect(read('../smtp')).rejects.toMatchObject(code('invalid-input'));
-    await expect(secretReader(undefined)('smtp')).rejects.toMatchObject(code('secret-missing'));
-  } finally {
-    await rm(directory, { recursive: true });
-  }
+test('a secret that was handed over is taken out of logs, events and faults', async () => {
+  const { door: made, ask, done } = door();
+  made.log('info', 'before: secret of smtp', {});
+  await ask('secret', 'smtp');
+  made.log('error', 'login with secret of smtp failed', { nested: [{ password: 'secret of smtp' }] });
+  await ask('emit', 'mail.failed', { why: 'secret of smtp' }, { subject: 'secret of smtp' });
+  expect(made.redact!('Error: secret of smtp')).toBe('Error: [secret]');
+  expect(done.map((entry) => JSON.stringify(entry))).toEqual([
+    '["log","info","before: secret of smtp",{}]',
+    '["log","error","login with [secret] failed",{"nested":[{"password":"[secret]"}]}]',
+    expect.stringContaining('"mail.failed",{"why":"[secret]"},"[secret]"'),
+  ]);
 });

@@ -74,7 +74,7 @@ test('everything is read anew at each resync, whatever the watch said', async ()
 
 test('a bundle is fetched from any byte on, at the chunk before it', async () => {
   const { digest, bytes } = await here.putBundle(1_000_000);
-  const fetch = createBundleFetch({ clock, leaf: here.leaf, hubDomain: 'hub', inboxPrefix: inbox });
+  const fetch = createBundleFetch({ clock, leaf: here.leaf, instance: INSTANCE, hubDomain: 'hub', inboxPrefix: inbox });
   for (const from of [0, 1, 131_072, 500_000, 999_999, 1_000_000]) {
     const { offset, chunks } = await fetch(digest, bytes.length, from, new AbortController().signal);
     const parts: Uint8Array[] = [];
@@ -87,7 +87,7 @@ test('a bundle is fetched from any byte on, at the chunk before it', async () =>
 
 test('a reader that stops early takes the fetch down with it, and leaves no consumer', async () => {
   const { digest, bytes } = await here.putBundle(4_000_000);
-  const fetch = createBundleFetch({ clock, leaf: here.leaf, hubDomain: 'hub', inboxPrefix: inbox });
+  const fetch = createBundleFetch({ clock, leaf: here.leaf, instance: INSTANCE, hubDomain: 'hub', inboxPrefix: inbox });
   const { chunks } = await fetch(digest, bytes.length, 0, new AbortController().signal);
   for await (const chunk of chunks) {
     expect(chunk.length).toBeGreaterThan(0);
@@ -98,7 +98,7 @@ test('a reader that stops early takes the fetch down with it, and leaves no cons
 });
 
 test('what is not in the store, or has another size, is told apart', async () => {
-  const fetch = createBundleFetch({ clock, leaf: here.leaf, hubDomain: 'hub', inboxPrefix: inbox });
+  const fetch = createBundleFetch({ clock, leaf: here.leaf, instance: INSTANCE, hubDomain: 'hub', inboxPrefix: inbox });
   const signal = new AbortController().signal;
   await expect(fetch(`sha256:${'0'.repeat(64)}`, 1, 0, signal)).rejects.toMatchObject({ code: 'not-found' });
   const { digest, bytes } = await here.putBundle(1000);

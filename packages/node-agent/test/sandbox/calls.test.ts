@@ -270,7 +270,7 @@ describe('starting', () => {
     const source = `export default { kind: 'agent', api: 1, capabilities: { 't.do': { handle: () => seen } },
       subscribe: { 'a.*': (m, ctx) => { seen.push(m) } }, schedule: { tick: { run: async (ctx) => { await null; seen.push('tick') } } },
       start: async (ctx) => { await null; seen.push(ctx.config.a) }, stop: (ctx) => { ctx.log.info('stopped') }, health: () => well };
-      const seen = []; let well = true; setTimeout(() => { well = false }, 50);`;
+      const seen = []; let well = true; setTimeout(() => { well = false }, 1_500);`;
     const manifest = {
       subscribe: ['a.*'],
       schedule: { tick: { every: '1h' } },
@@ -283,11 +283,13 @@ describe('starting', () => {
     expect(await ask(isolate)).toEqual(['started', { subject: 'a.b', data: { x: 1 } }, 'tick']);
     await isolate.health();
     await expect
-      .poll(() =>
-        isolate.health().then(
-          () => 'well',
-          (fault) => fault.code,
-        ),
+      .poll(
+        () =>
+          isolate.health().then(
+            () => 'well',
+            (fault) => fault.code,
+          ),
+        { timeout: 10_000 },
       )
       .toBe('handler-failed');
     await isolate.close(1_000);

@@ -53,6 +53,7 @@ export function bundleOf({ source, manifest, publisher = PUBLISHER_A, sourceMap 
 export function doorOf(answers: Partial<Record<HostOperation, (args: readonly unknown[], callId?: string) => unknown>> = {}) {
   const logs: { level: string; message: string; fields: Record<string, unknown> }[] = [];
   const metrics: [string, string, number][] = [];
+  const limits: { limit: string; detail: string; hits: number }[] = [];
   const asked: { operation: string; args: readonly unknown[]; callId: string | undefined }[] = [];
   const door: HostDoor = {
     async ask(operation, args, { callId }) {
@@ -63,8 +64,9 @@ export function doorOf(answers: Partial<Record<HostOperation, (args: readonly un
     },
     log: (level, message, fields) => void logs.push({ level, message, fields }),
     metric: (kind, name, value) => void metrics.push([kind, name, value]),
+    limit: (limit, detail, hits) => void limits.push({ limit, detail, hits }),
   };
-  return { door, logs, metrics, asked };
+  return { door, logs, metrics, asked, limits };
 }
 
 export const limitsOf = (limits: Partial<Limits> = {}): Limits => ({

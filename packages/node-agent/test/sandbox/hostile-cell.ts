@@ -47,6 +47,8 @@ const deeds: Record<string, () => void> = {
   'log of the wrong shape': () => record('3', '["info",1,2]'),
   'metric with a bad name': () => record('4', '["counter","A B",1]'),
   'metric that is no number': () => record('4', '["counter","a","1"]'),
+  'a limit that is none': () => record('6', '["patience",1]'),
+  'a limit hit less than once': () => record('6', '["timers",0]'),
   'opened twice': () => send(2, 1, 0, ''),
   'gone without reason': () => send(4, 1, 0, '[1,2]'),
   'measures of nonsense': () => send(6, 0, 0, '[[1]]'),

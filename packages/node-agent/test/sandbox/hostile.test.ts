@@ -5,6 +5,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Exit, Isolate, Sandbox } from '../../src/sandbox/sandbox.ts';
+import { pageBytes, sample } from '../../src/sandbox/watchdog.ts';
 import { alive, ask, doorOf, faultFrom, handling, openOf, PUBLISHER_B, sandboxOf, soon } from './fixture.ts';
 
 let sandbox: Sandbox;
@@ -228,14 +229,17 @@ describe('cpu', () => {
     const isolate = await opened('const end = Date.now() + 50; while (Date.now() < end); return 1', {
       limits: { milliCpu: 100 },
     });
+    const page = pageBytes(process.memoryUsage.rss());
+    const before = sample(isolate.cellPid, page)!.cpuMs;
     const from = performance.now();
     let calls = 0;
     while (performance.now() - from < 3_000) {
       await ask(isolate).catch(() => {});
       calls += 1;
     }
-    // It may have saved up a quarter of a second and earns an eighth of every second: a dozen calls where sixty would fit.
-    expect(calls).toBeLessThan(30);
+    // It may have saved up a quarter of a second and earns an eighth of every second, where it would take all three.
+    expect(sample(isolate.cellPid, page)!.cpuMs - before).toBeLessThan(1_300);
+    expect(calls).toBeGreaterThan(0);
     expect(isolate.usage().inFlight).toBe(0);
     await isolate.close(50);
   });

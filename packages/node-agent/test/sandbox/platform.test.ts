@@ -52,7 +52,7 @@ describe('what is there', () => {
     [
       'timers',
       `return (async () => { const seen = []; const i = setInterval(() => seen.push('i'), 5); const dead = setTimeout(() => seen.push('no'), 6);
-      clearTimeout(dead); await new Promise((r) => setTimeout(r, 60, 1)); clearInterval(i); return seen.length >= 2 && !seen.includes('no') })()`,
+      clearTimeout(dead); for (let n = 0; n < 400 && seen.length < 2; n += 1) await new Promise((r) => setTimeout(r, 5)); clearInterval(i); return seen.length >= 2 && !seen.includes('no') })()`,
       true,
     ],
     ['queueMicrotask', `return new Promise((r) => queueMicrotask(() => r('micro')))`, 'micro'],
@@ -108,7 +108,6 @@ describe('what is not there', () => {
       'global',
       'Buffer',
       'setImmediate',
-      'fetch',
       'WebSocket',
       'ivm',
       'isolated_vm',

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { systemClock } from '@cim/contracts';
 import { build } from 'esbuild';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -93,13 +94,13 @@ describe('messages', () => {
       { kind: 'out', isolate: 7, head: '0,1,3', body: 'ü😀' },
       { kind: 'gone', isolate: 7, reason: 'out-of-time', detail: 'x' },
       { kind: 'pong', nonce: 9 },
-      { kind: 'measured', rows: [[1, 2, 3]] },
+      { kind: 'measured', rows: [[1, 2, 3, 4]] },
     ];
     for (const message of fromCell) expect(decodeFromCell(read(encodeFromCell(message)))).toEqual(message);
   });
 
   test('no bytes make the reader of records throw anything but MalformedFrame, or hand over what does not fit', () => {
-    const nothing = { answer() {}, fault() {}, ask() {}, log() {}, metric() {}, wake() {} };
+    const nothing = { answer() {}, fault() {}, ask() {}, log() {}, metric() {}, wake() {}, limit() {} };
     const number = fc.oneof(fc.integer(), fc.double(), fc.nat(6));
     fc.assert(
       fc.property(
@@ -161,7 +162,9 @@ describe('a cell that lies', () => {
 describe('the daemon dies', () => {
   test('no cell outlives it, not even one whose thread is held, where the kernel tells it', async () => {
     // Without setpriv a held thread ends with its turn only: then an idle cell must do.
-    const held = createLauncher().parentDeath;
+    const held = createLauncher({ clock: systemClock, isolation: 'auto' }).layers.some(
+      ({ layer, active }) => layer === 'parent-death' && active,
+    );
     const source = held ? 'Array.prototype.includes.call({ length: 2 ** 53 - 1 }, 1)' : 'return 1';
     const fixture = new URL('./fixture.ts', import.meta.url).href;
     const folder = mkdtempSync(join(tmpdir(), 'cim-daemon-'));

@@ -10,7 +10,7 @@ import { createDesiredStore } from '../../src/desired/store.ts';
 import { createReconciler } from '../../src/supervise/reconciler.ts';
 import { createRouter } from '../../src/supervise/router.ts';
 import { createSupervisor } from '../../src/supervise/supervisor.ts';
-import { type Hub, hub, makeBundle, publisher } from '../bundle/make.ts';
+import { type Hub, hub, makeBundle, publisher, trusting } from '../bundle/make.ts';
 import { fakeSandbox } from './fake-sandbox.ts';
 
 const acme = publisher();
@@ -28,10 +28,11 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 async function life() {
   const clock = systemClock;
   const log = silentLogger;
-  const desired = createDesiredStore({ directory: join(directory, 'desired'), instance: 'leaf-1', operators: [], clock, log });
+  const trust = () => trusting({ publishers: [acme.trusted] });
+  const desired = createDesiredStore({ directory: join(directory, 'desired'), instance: 'leaf-1', trust, clock, log });
   const bundles = createBundleStore({
     directory: join(directory, 'bundles'),
-    publishers: [acme.trusted],
+    trust,
     maxBytes: 0,
     fetch: (want, signal) =>
       away ? Promise.reject(new Fault('hub-unreachable', 'no link to the hub')) : store.fetch(want, signal),

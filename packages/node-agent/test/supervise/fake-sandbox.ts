@@ -42,6 +42,7 @@ export function fakeSandbox(): FakeSandbox {
     cell: undefined,
     hold: false,
     limits: 'watchdog',
+    layers: [],
     cells: () => [],
     start: async () => {},
     stop: async () => {},
@@ -92,6 +93,9 @@ export function fakeSandbox(): FakeSandbox {
         },
         async health() {
           if (!isolate.healthy) throw new Fault('handler-failed', 'not well');
+        },
+        get quiet() {
+          return !over && inFlight.size === 0;
         },
         usage: () => ({ inFlight: inFlight.size, heapBytes: 0, cpuMs: 0 }),
         async close() {

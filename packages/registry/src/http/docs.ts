@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import swagger from '@fastify/swagger';
 import Fastify from 'fastify';
-import { jsonSchemaTransform } from 'fastify-type-provider-zod';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { App } from './app.ts';
 import { BUNDLE_MEDIA_TYPE, routes } from './routes.ts';
 
@@ -24,20 +24,32 @@ export async function describeApi(app: App, version: string): Promise<void> {
         title: 'CIM registry',
         version,
         description:
-          'Catalog, desired state, fleet and events of a CIM hub. The role a route needs stands in brackets; admin may do all, publisher and operator may also read. Every answer carries `x-request-id`; every fault is a problem document (RFC 9457) with a code of docs/errors.md.',
+          'Catalog, desired state, fleet and events of a CIM hub. The roles that may use a route stand in brackets, and in `x-cim-roles`; `x-cim-scope` says how the scope of a token bounds it. Every answer carries `x-request-id`; every fault is a problem document (RFC 9457) with a code of docs/errors.md.',
       },
       tags: [
         { name: 'catalog', description: 'Bundles, versions, channels' },
         { name: 'desired', description: 'What should run' },
         { name: 'fleet', description: 'What does run' },
         { name: 'events', description: 'What happened' },
+        { name: 'access', description: 'Tokens, and who changed what' },
+        { name: 'trust', description: 'Trust document, transparency log, build provenance' },
         { name: 'process', description: 'The registry itself' },
       ],
-      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'A token of the registry.' } } },
+      components: {
+        securitySchemes: {
+          token: { type: 'http', scheme: 'bearer', description: 'A token of the registry.' },
+          // OpenAPI 3.1 has it; the types at hand are older.
+          certificate: {
+            type: 'mutualTLS' as 'http',
+            description: 'A client certificate that the configuration names.',
+          } as never,
+        },
+      },
     },
     transform: jsonSchemaTransform,
     transformObject: (document) => {
-      const api = 'openapiObject' in document ? document.openapiObject : document.swaggerObject;
+      // Schemas that have a name of their own stand under components, where the routes point.
+      const api = jsonSchemaTransformObject(document);
       // The one body that is no JSON: bytes, streamed.
       const operation = (api.paths?.[routes.publish.url] as { post?: Record<string, unknown> } | undefined)?.post;
       if (operation)

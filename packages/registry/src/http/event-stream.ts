@@ -22,6 +22,8 @@ export interface EventClient {
   readonly clock: Clock;
   readonly events: Events;
   readonly listening: Pick<Listening, 'filter' | 'since'>;
+  /** What this client may know of. */
+  readonly visible: (event: StoredEvent) => boolean;
   readonly response: ServerResponse;
   readonly headers: Readonly<Record<string, string>>;
   /** Aborted when the registry stops. */
@@ -29,7 +31,15 @@ export interface EventClient {
 }
 
 /** Serves the client until it goes or is dropped. @returns why it ended */
-export async function serveEvents({ clock, events, listening, response, headers, stopping }: EventClient): Promise<string> {
+export async function serveEvents({
+  clock,
+  events,
+  listening,
+  visible,
+  response,
+  headers,
+  stopping,
+}: EventClient): Promise<string> {
   const end = new AbortController();
   let reason = 'client-gone';
   const drop = (why: string) => {
@@ -67,8 +77,9 @@ export async function serveEvents({ clock, events, listening, response, headers,
     });
     return draining;
   };
-  const take = ({ sequence, event }: StoredEvent): Promise<void> | undefined => {
-    if (end.signal.aborted) return undefined;
+  const take = (stored: StoredEvent): Promise<void> | undefined => {
+    if (end.signal.aborted || !visible(stored)) return undefined;
+    const { sequence, event } = stored;
     if (response.writableLength > MOST_BUFFERED) {
       drop('slow');
       return undefined;

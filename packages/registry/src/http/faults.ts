@@ -44,6 +44,18 @@ export function faultOf(error: unknown): Fault {
   return Fault.of(error);
 }
 
+/** Faults of this server's own that say nothing of its inside: what the caller may know of why. */
+const TELLING: ReadonlySet<string> = new Set(['overloaded', 'unsupported', 'deadline-exceeded']);
+
+/** What a stranger may read: of what went wrong inside, no more than its kind and where the log has the rest. Pure. */
+function toldFault(fault: Fault, requestId: string): Fault {
+  if (fault.row.status < 500 || TELLING.has(fault.code)) return fault;
+  return new Fault(
+    fault.code,
+    `${fault.row.title.toLowerCase()}; the log of the registry has the cause under request ${requestId}`,
+  );
+}
+
 export function answerFault(log: Logger, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const fault = faultOf(error);
   const { status, retry } = fault.row;
@@ -60,5 +72,5 @@ export function answerFault(log: Logger, error: unknown, request: FastifyRequest
     .status(status)
     .type('application/problem+json')
     .serializer(String)
-    .send(JSON.stringify(fault.toProblem(request.id)));
+    .send(JSON.stringify(toldFault(fault, request.id).toProblem(request.id)));
 }

@@ -1,6 +1,7 @@
 /** Publishing and finding bundles over HTTP. */
 import type { IncomingMessage } from 'node:http';
 import { type Clock, decodeJson, Envelope, Fault } from '@cim/contracts';
+import { withinScope } from '../auth.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Publish } from '../publish.ts';
 import type { Objects } from '../store/objects.ts';
@@ -16,6 +17,9 @@ export interface CatalogRooms {
 
 /** Longest pause in an upload, ms. */
 const QUIET_MS = 30_000;
+/** Slowest upload, once it has had a while to begin, bytes a second: less is somebody who holds a lane and sends nothing to speak of. */
+const SLOWEST = 8 * 1024;
+const BEGINNING_MS = 60_000;
 
 export function catalogHandlers(app: App, { clock, catalog, publish, objects }: CatalogRooms): void {
   app.route({
@@ -47,14 +51,21 @@ export function catalogHandlers(app: App, { clock, catalog, publish, objects }: 
 
   app.route({
     ...at(routes.bytes),
-    async handler(request, reply) {
-      const { size, bytes } = await objects.open(request.params.digest);
-      reply.header('content-length', size).header('etag', `"${request.params.digest}"`);
+    async handler({ params: { digest }, caller }, reply) {
+      if (caller?.scope?.workloads && !(await catalog.namesOf(digest)).some((workload) => withinScope(caller, { workload })))
+        throw new Fault('not-found', `there are no bytes ${digest}`);
+      const { size, bytes } = await objects.open(digest);
+      reply.header('content-length', size).header('etag', `"${digest}"`);
       return reply.type(BUNDLE_MEDIA_TYPE).send(bytes as never);
     },
   });
 
-  app.route({ ...at(routes.catalog), handler: async () => ({ bundles: await catalog.list() }) });
+  app.route({
+    ...at(routes.catalog),
+    async handler({ caller }) {
+      return { bundles: (await catalog.list()).filter(({ name }) => withinScope(caller, { workload: name })) };
+    },
+  });
   app.route({ ...at(routes.catalogItem), handler: async ({ params }) => catalog.item(params.name) });
   app.route({ ...at(routes.resolve), handler: async ({ params, query }) => catalog.resolve(params.name, query.ref) });
   app.route({
@@ -88,10 +99,16 @@ function envelopeOf(header: string): Envelope {
 /** The body as it comes; the request is not torn down when reading ends early, and not waited for when it falls silent. */
 async function* arriving(body: IncomingMessage, clock: Clock): AsyncGenerator<Uint8Array> {
   const chunks = body.iterator({ destroyOnReturn: false });
+  const begun = clock.monotonic();
+  let bytes = 0;
   for (;;) {
     const quiet = clock.after(QUIET_MS, () => body.destroy(new Error(`nothing came for ${QUIET_MS / 1000} s`)));
     const { done, value } = await chunks.next().finally(() => quiet.cancel());
     if (done) return;
+    bytes += (value as Uint8Array).length;
+    const ms = clock.monotonic() - begun;
+    if (ms > BEGINNING_MS && bytes < (ms / 1000) * SLOWEST)
+      throw new Fault('request-incomplete', `the upload is slower than ${SLOWEST} bytes a second`);
     yield value as Uint8Array;
   }
 }

@@ -2,6 +2,7 @@
 import type { Health } from '../health.ts';
 import type { Metrics } from '../metrics.ts';
 import { type App, at } from './app.ts';
+import { isHere } from './gate.ts';
 import { routes } from './routes.ts';
 
 export interface ProcessRooms {
@@ -13,9 +14,13 @@ export interface ProcessRooms {
 export function processHandlers(app: App, { health, metrics, version }: ProcessRooms): void {
   app.route({
     ...at(routes.health),
-    async handler(_, reply) {
+    async handler(request, reply) {
       const found = health();
-      return reply.status(found.status === 'unhealthy' ? 503 : 200).send({ ...found, version });
+      const { status, hub, ready } = found;
+      // Details name files, streams and errors of this machine: not for strangers.
+      const told = request.caller !== undefined || isHere(request);
+      const conditions = told ? found.conditions : found.conditions.map((one) => ({ ...one, detail: one.title }));
+      return reply.status(status === 'unhealthy' ? 503 : 200).send({ status, hub, ready, version, conditions });
     },
   });
   app.route({ ...at(routes.live), handler: async () => ({ live: true as const }) });
@@ -35,14 +40,20 @@ export function processHandlers(app: App, { health, metrics, version }: ProcessR
   });
   app.route({
     ...at(routes.whoami),
-    handler: async ({ caller }) => ({ name: caller!.name, roles: caller!.roles }),
+    async handler({ caller }) {
+      const { name, roles, scope, expiresAt } = caller!;
+      return { name, roles, ...(scope === undefined ? {} : { scope }), ...(expiresAt === undefined ? {} : { expiresAt }) };
+    },
   });
   let description: string | undefined;
   app.route({
     ...at(routes.openapi),
     async handler(_, reply) {
       description ??= JSON.stringify(app.swagger());
-      return reply.type('application/json').serializer(String).send(description);
+      return reply
+        .type('application/json')
+        .serializer(String)
+        .send(description as never);
     },
   });
 }

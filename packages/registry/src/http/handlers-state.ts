@@ -1,10 +1,11 @@
 /** Desired documents, the fleet and its events over HTTP. */
 import { type Clock, Fault, type Logger } from '@cim/contracts';
+import { type Caller, withinScope } from '../auth.ts';
 import type { DesiredStore, Expected } from '../desired.ts';
 import { type EventFilter, type Events, filterSubject } from '../events.ts';
-import type { Fleet } from '../fleet.ts';
+import type { Fleet, NodeView } from '../fleet.ts';
 import type { Metrics } from '../metrics.ts';
-import type { Since } from '../store/event-log.ts';
+import type { Since, StoredEvent } from '../store/event-log.ts';
 import { type App, actorOf, at } from './app.ts';
 import { serveEvents } from './event-stream.ts';
 import { routes } from './routes.ts';
@@ -28,7 +29,17 @@ const MOST_STREAMS = 2_000;
 export function stateHandlers(app: App, rooms: StateRooms): void {
   const { clock, desired, fleet, events, metrics } = rooms;
 
-  app.route({ ...at(routes.desiredList), handler: async ({ query }) => ({ desired: await desired.list(compact(query)) }) });
+  app.route({
+    ...at(routes.desiredList),
+    async handler({ query, caller }) {
+      const found = await desired.list(compact(query));
+      return {
+        desired: found.filter(({ record: { document } }) =>
+          withinScope(caller, { workload: document.name, instance: document.instance }),
+        ),
+      };
+    },
+  });
   app.route({
     ...at(routes.desired),
     async handler({ params }, reply) {
@@ -52,19 +63,29 @@ export function stateHandlers(app: App, rooms: StateRooms): void {
     },
   });
 
-  app.route({ ...at(routes.nodes), handler: async () => ({ nodes: await fleet.nodes() }) });
-  app.route({ ...at(routes.node), handler: async ({ params }) => fleet.node(params.instance) });
+  app.route({
+    ...at(routes.nodes),
+    handler: async ({ caller }) => ({ nodes: (await fleet.nodes()).flatMap((node) => visibleNode(caller, node)) }),
+  });
+  app.route({
+    ...at(routes.node),
+    handler: async ({ params, caller }) => visibleNode(caller, await fleet.node(params.instance))[0]!,
+  });
   app.route({
     ...at(routes.workloads),
-    handler: async ({ query }) => ({ workloads: await fleet.workloads(query.instance) }),
+    async handler({ query, caller }) {
+      const found = await fleet.workloads(query.instance);
+      return { workloads: found.filter(({ name, instance }) => withinScope(caller, { workload: name, instance })) };
+    },
   });
 
   app.route({
     ...at(routes.events),
-    async handler({ query }) {
+    async handler({ query, caller }) {
       const limit = query.limit === undefined ? DEFAULT_LIMIT : Number(query.limit);
       const found = await events.list(filterOf(query), sinceOf(query.since), limit);
-      return { events: found.map(({ sequence, event }) => ({ sequence, event })) };
+      const visible = found.filter((one) => visibleEvent(caller, one));
+      return { events: visible.map(({ sequence, event }) => ({ sequence, event })) };
     },
   });
 
@@ -82,8 +103,10 @@ export function stateHandlers(app: App, rooms: StateRooms): void {
       rooms.sseClients(++streams);
       const { stopping } = rooms;
       try {
+        const { caller } = request;
         const listening = { filter, since };
-        const reason = await serveEvents({ clock, events, listening, response: reply.raw, headers, stopping });
+        const visible = (event: StoredEvent) => visibleEvent(caller, event);
+        const reason = await serveEvents({ clock, events, listening, visible, response: reply.raw, headers, stopping });
         if (reason !== 'client-gone') metrics.sseDropped(reason);
         rooms.log.info({ requestId: request.id, by: request.caller?.name, reason }, 'an event stream ended');
       } finally {
@@ -92,6 +115,27 @@ export function stateHandlers(app: App, rooms: StateRooms): void {
     },
   });
 }
+
+/** A node as far as the caller may know of it: with the workloads of its scope, or not at all. */
+function visibleNode(caller: Caller | undefined, node: NodeView): NodeView[] {
+  if (!withinScope(caller, { instance: node.instance })) return [];
+  if (!node.status || !caller?.scope?.workloads) return [node];
+  const workloads = node.status.workloads.filter(({ name }) => withinScope(caller, { workload: name }));
+  return [{ ...node, status: { ...node.status, workloads } }];
+}
+
+/** What the hub says of a workload is of that workload's instances; what a node says of itself is of no workload. */
+function visibleEvent(caller: Caller | undefined, { event, subject }: StoredEvent): boolean {
+  if (!caller?.scope) return true;
+  const id = subject.split('.')[5];
+  const instance = event.ciminstance === 'hub' ? hubInstance(event.data) : event.ciminstance;
+  return withinScope(caller, { workload: id, instance });
+}
+
+const hubInstance = (data: unknown): string | undefined => {
+  const instance = (data as { readonly instance?: unknown } | null)?.instance;
+  return typeof instance === 'string' ? instance : undefined;
+};
 
 /** Without keys that are undefined. */
 const compact = <T extends object>(value: T) =>

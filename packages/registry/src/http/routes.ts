@@ -1,6 +1,6 @@
 /**
- * THE route table: every path the registry answers, who may ask, and what goes in and out. Handlers, authorization, `/openapi.json` and
- * the tests of all three derive from the row.
+ * THE route table: every path the registry answers, and what goes in and out. Handlers, authorization (permissions.ts), `/openapi.json`,
+ * docs/api.md and the tests of all of them derive from the row.
  */
 import {
   CatalogEntry,
@@ -12,36 +12,22 @@ import {
   Digest,
   InstanceId,
   NodeStatus,
+  TokenScope,
   Version,
   WorkloadKind,
   WorkloadName,
   WorkloadStatus,
 } from '@cim/contracts';
 import { z } from 'zod';
-import type { Need } from '../auth.ts';
-
-/** Schemas of a request and its good answers. */
-interface RouteSchemas {
-  readonly params?: z.ZodType;
-  readonly querystring?: z.ZodType;
-  readonly headers?: z.ZodType;
-  readonly body?: z.ZodType;
-  readonly response?: Readonly<Record<number, z.ZodType | { readonly content: unknown; readonly description: string }>>;
-}
-
-export interface RouteRow {
-  readonly method: 'GET' | 'POST' | 'PUT';
-  readonly url: string;
-  readonly need: Need;
-  readonly tag: 'catalog' | 'desired' | 'fleet' | 'events' | 'process';
-  readonly summary: string;
-  readonly schema: RouteSchemas;
-}
+import { permissions } from './permissions.ts';
+import { Reason, type RouteRow, raw, wholeNumber } from './route.ts';
+import { accessRoutes } from './routes-access.ts';
+import { identityRoutes } from './routes-identity.ts';
+import { trustRoutes } from './routes-trust.ts';
 
 /** Media type of a bundle's bytes. */
 export const BUNDLE_MEDIA_TYPE = 'application/vnd.cim.bundle';
 
-const Reason = z.string().max(500).optional().describe('Why, in words; kept in the audit event.');
 const Named = z.object({ name: WorkloadName });
 
 const Published = z.object({
@@ -128,13 +114,6 @@ const EventQuery = z.object({
   since: Since.optional(),
 });
 
-const wholeNumber = (most: number) =>
-  z
-    .string()
-    .regex(/^\d{1,7}$/, 'expected a whole number')
-    .refine((text) => Number(text) >= 1 && Number(text) <= most, `expected 1 to ${most}`)
-    .optional();
-
 const Health = z.object({
   status: z.enum(['healthy', 'degraded', 'unhealthy']),
   hub: z.enum(['reachable', 'unreachable']),
@@ -143,13 +122,11 @@ const Health = z.object({
   conditions: z.array(Condition).readonly(),
 });
 
-const raw = (type: string, description: string) => ({ description, content: { [type]: { schema: z.string() } } });
-
 export const routes = {
   publish: {
     method: 'POST',
     url: '/api/v1/bundles',
-    need: 'publisher',
+    permission: permissions.publish,
     tag: 'catalog',
     summary: 'Publish a bundle: its bytes as the body, its signed statement as a header',
     schema: {
@@ -167,7 +144,7 @@ export const routes = {
   bytes: {
     method: 'GET',
     url: '/api/v1/bundles/:digest',
-    need: 'viewer',
+    permission: permissions.bytes,
     tag: 'catalog',
     summary: 'Bytes of a bundle',
     schema: { params: z.object({ digest: Digest }), response: { 200: raw(BUNDLE_MEDIA_TYPE, 'The bytes.') } },
@@ -175,7 +152,7 @@ export const routes = {
   catalog: {
     method: 'GET',
     url: '/api/v1/catalog',
-    need: 'viewer',
+    permission: permissions.catalog,
     tag: 'catalog',
     summary: 'All that is published',
     schema: { response: { 200: z.object({ bundles: z.array(CatalogItem).readonly() }) } },
@@ -183,7 +160,7 @@ export const routes = {
   catalogItem: {
     method: 'GET',
     url: '/api/v1/catalog/:name',
-    need: 'viewer',
+    permission: permissions.catalogItem,
     tag: 'catalog',
     summary: 'One name with its versions and channels',
     schema: { params: Named, response: { 200: CatalogItem } },
@@ -191,7 +168,7 @@ export const routes = {
   resolve: {
     method: 'GET',
     url: '/api/v1/catalog/:name/resolve',
-    need: 'viewer',
+    permission: permissions.resolve,
     tag: 'catalog',
     summary: 'The version that a reference means, with manifest and signed statement',
     schema: {
@@ -210,7 +187,7 @@ export const routes = {
   setChannel: {
     method: 'PUT',
     url: '/api/v1/catalog/:name/channels/:channel',
-    need: 'publisher',
+    permission: permissions.setChannel,
     tag: 'catalog',
     summary: 'Point a channel at a version',
     schema: {
@@ -223,7 +200,7 @@ export const routes = {
   desiredList: {
     method: 'GET',
     url: '/api/v1/desired',
-    need: 'viewer',
+    permission: permissions.desiredList,
     tag: 'desired',
     summary: 'Desired documents',
     schema: { querystring: DesiredIds.partial(), response: { 200: z.object({ desired: z.array(Stored).readonly() }) } },
@@ -231,7 +208,7 @@ export const routes = {
   desired: {
     method: 'GET',
     url: '/api/v1/desired/:instance/:kind/:name',
-    need: 'viewer',
+    permission: permissions.desired,
     tag: 'desired',
     summary: 'One desired document; its revision also as ETag',
     schema: { params: DesiredIds, response: { 200: Stored } },
@@ -239,7 +216,7 @@ export const routes = {
   putDesired: {
     method: 'PUT',
     url: '/api/v1/desired/:instance/:kind/:name',
-    need: 'operator',
+    permission: permissions.putDesired,
     tag: 'desired',
     summary: 'Change a desired document if it still is as it was seen',
     schema: {
@@ -261,7 +238,7 @@ export const routes = {
   nodes: {
     method: 'GET',
     url: '/api/v1/nodes',
-    need: 'viewer',
+    permission: permissions.nodes,
     tag: 'fleet',
     summary: 'All instances and what each last said of itself',
     schema: { response: { 200: z.object({ nodes: z.array(NodeView).readonly() }) } },
@@ -269,7 +246,7 @@ export const routes = {
   node: {
     method: 'GET',
     url: '/api/v1/nodes/:instance',
-    need: 'viewer',
+    permission: permissions.node,
     tag: 'fleet',
     summary: 'One instance',
     schema: { params: z.object({ instance: InstanceId }), response: { 200: NodeView } },
@@ -277,7 +254,7 @@ export const routes = {
   workloads: {
     method: 'GET',
     url: '/api/v1/workloads',
-    need: 'viewer',
+    permission: permissions.workloads,
     tag: 'fleet',
     summary: 'Workloads: what is asked for beside what is',
     schema: {
@@ -288,7 +265,7 @@ export const routes = {
   events: {
     method: 'GET',
     url: '/api/v1/events',
-    need: 'viewer',
+    permission: permissions.events,
     tag: 'events',
     summary: 'Events of the fleet: from `since` on, or the newest; oldest first',
     schema: {
@@ -301,7 +278,7 @@ export const routes = {
   eventStream: {
     method: 'GET',
     url: '/api/v1/events/stream',
-    need: 'viewer',
+    permission: permissions.eventStream,
     tag: 'events',
     summary: 'Events as they happen (server-sent events); Last-Event-ID resumes',
     schema: {
@@ -321,15 +298,24 @@ export const routes = {
   whoami: {
     method: 'GET',
     url: '/api/v1/whoami',
-    need: 'any',
+    permission: permissions.whoami,
     tag: 'process',
     summary: 'Whose token this is',
-    schema: { response: { 200: z.object({ name: z.string(), roles: z.array(z.string()).readonly() }) } },
+    schema: {
+      response: {
+        200: z.object({
+          name: z.string(),
+          roles: z.array(z.string()).readonly(),
+          scope: TokenScope.optional(),
+          expiresAt: z.string().optional(),
+        }),
+      },
+    },
   },
   health: {
     method: 'GET',
     url: '/health',
-    need: 'open',
+    permission: permissions.health,
     tag: 'process',
     summary: '200 when healthy or degraded, 503 when not, with every condition',
     schema: { response: { 200: Health, 503: Health } },
@@ -337,7 +323,7 @@ export const routes = {
   live: {
     method: 'GET',
     url: '/health/live',
-    need: 'open',
+    permission: permissions.live,
     tag: 'process',
     summary: '200 while the process answers',
     schema: { response: { 200: z.object({ live: z.literal(true) }) } },
@@ -345,7 +331,7 @@ export const routes = {
   ready: {
     method: 'GET',
     url: '/health/ready',
-    need: 'open',
+    permission: permissions.ready,
     tag: 'process',
     summary: '200 when requests can be answered',
     schema: { response: { 200: z.object({ ready: z.boolean() }), 503: z.object({ ready: z.boolean() }) } },
@@ -353,7 +339,7 @@ export const routes = {
   metrics: {
     method: 'GET',
     url: '/metrics',
-    need: 'viewer-unless-local',
+    permission: permissions.metrics,
     tag: 'process',
     summary: 'Metrics in the Prometheus text format',
     schema: { response: { 200: raw('text/plain', 'Prometheus text format.') } },
@@ -361,9 +347,16 @@ export const routes = {
   openapi: {
     method: 'GET',
     url: '/openapi.json',
-    need: 'open',
+    permission: permissions.openapi,
     tag: 'process',
     summary: 'This description',
-    schema: { response: { 200: raw('application/json', 'OpenAPI 3.1.') } },
+    schema: {
+      response: {
+        200: z.looseObject({ openapi: z.string(), paths: z.record(z.string(), z.unknown()) }).describe('OpenAPI 3.1.'),
+      },
+    },
   },
-} as const satisfies Record<string, RouteRow>;
+  ...accessRoutes,
+  ...identityRoutes,
+  ...trustRoutes,
+} as const satisfies Record<keyof typeof permissions, RouteRow>;

@@ -3,34 +3,46 @@
  *
  * Promises:
  * S1. Every answer carries `x-request-id`, the caller's own where it sent a sensible one.
- * S2. Who asks is known before anything of the body is read; the order is token, rate, role, schema, handler.
- * S3. Every fault is a problem document: unknown paths, broken HTTP and bodies too large included.
- * S4. No request hangs for ever: headers, whole requests and silent sockets have deadlines.
+ * S2. Who asks is known before anything of the body is read; the order is head, token, rate, role, scope, schema, handler (gate.ts).
+ * S3. Every fault is a problem document: unknown paths, broken HTTP and bodies too large included. Of a fault of our own it says no more
+ *     than the request id; the log has the rest.
+ * S4. No request hangs for ever: handshakes, headers, bodies, whole requests and silent sockets have deadlines.
  * S5. `close` takes no more, lets what is under way end, and cuts what is left at the deadline.
  */
-import type { Socket } from 'node:net';
+import { createServer, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
 import { type Clock, Fault, type Logger, newId, waitUntil } from '@cim/contracts';
 import helmet from '@fastify/helmet';
-import rateLimit from '@fastify/rate-limit';
-import Fastify, { type FastifyError } from 'fastify';
+import Fastify, { type FastifyError, type FastifyServerFactory } from 'fastify';
 import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import { demand, type TokenBook } from '../auth.ts';
 import type { Settings } from '../config.ts';
 import type { Metrics } from '../metrics.ts';
+import type { TokenBook } from '../token-file.ts';
 import type { App } from './app.ts';
 import { describeApi, serveDocs } from './docs.ts';
 import { answerFault, faultOf, validator } from './faults.ts';
+import { installGate } from './gate.ts';
+import { type AccessRooms, accessHandlers } from './handlers-access.ts';
 import { type CatalogRooms, catalogHandlers } from './handlers-catalog.ts';
+import { type IdentityRooms, identityHandlers } from './handlers-identity.ts';
 import { type ProcessRooms, processHandlers } from './handlers-process.ts';
 import { type StateRooms, stateHandlers } from './handlers-state.ts';
+import { type TrustRooms, trustHandlers } from './handlers-trust.ts';
 import { BUNDLE_MEDIA_TYPE, routes } from './routes.ts';
+import type { TlsFiles } from './tls.ts';
 
 export interface HttpDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly settings: Settings;
-  readonly tokens: TokenBook;
+  readonly book: TokenBook;
+  /** Certificates to serve; undefined: plain HTTP. */
+  readonly tls: TlsFiles | undefined;
   readonly metrics: Metrics;
+  readonly access: AccessRooms;
+  readonly identity: Omit<IdentityRooms, 'clock'>;
+  readonly trust: TrustRooms;
   readonly catalog: Omit<CatalogRooms, 'clock'>;
   readonly state: Omit<StateRooms, 'clock' | 'log' | 'metrics' | 'stopping'>;
   readonly process: Omit<ProcessRooms, 'metrics'>;
@@ -43,20 +55,41 @@ export interface HttpServer {
 }
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
-const BEARER = /^bearer +([\x21-\x7e]{1,512})$/i;
+
+/** A server with its bounds (S4): an upload of the largest bundle over a slow line is the longest request there is. */
+function serverFactory(tls: TlsFiles | undefined, clients: boolean, maxConnections: number): FastifyServerFactory {
+  const bounds = {
+    requestTimeout: 15 * 60_000,
+    headersTimeout: 15_000,
+    connectionsCheckingInterval: 5_000,
+    keepAliveTimeout: 65_000,
+    maxHeaderSize: 64 * 1024,
+    // `insecureHTTPParser` stays off: what breaks the framing is refused by the parser.
+  };
+  return (handler) => {
+    let server: Server;
+    if (tls) {
+      const secure = { ...bounds, ...tls.options(), handshakeTimeout: 10_000, requestCert: clients, rejectUnauthorized: false };
+      const encrypted = createTlsServer(secure, handler as never);
+      tls.serve(encrypted);
+      server = encrypted as unknown as Server;
+    } else server = createServer(bounds, handler as never);
+    server.timeout = 5 * 60_000;
+    server.maxConnections = maxConnections;
+    server.maxRequestsPerSocket = 100_000;
+    return server;
+  };
+}
 
 export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
-  const { clock, log, settings, tokens, metrics } = deps;
+  const { clock, log, settings, tls, metrics } = deps;
   const { limits, http } = settings;
+  const clients = http.tls?.clients ?? [];
   const stopping = new AbortController();
   const app: App = Fastify({
     logger: false,
     bodyLimit: limits.maxBody,
-    // An upload of the largest bundle over a slow line; a silent one ends earlier.
-    requestTimeout: 15 * 60_000,
-    connectionTimeout: 5 * 60_000,
-    keepAliveTimeout: 65_000,
-    http: { headersTimeout: 15_000, connectionsCheckingInterval: 5_000 },
+    serverFactory: serverFactory(tls, clients.length > 0, http.maxConnections),
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
     requestIdHeader: false,
@@ -73,41 +106,19 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler((error, request, reply) => answerFault(log, error, request, reply));
   app.addContentTypeParser(BUNDLE_MEDIA_TYPE, (_, payload, done) => done(null, payload));
-
-  app.decorateRequest('caller', undefined);
-  app.decorateRequest('tokenGiven', false);
-  app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-request-id', request.id);
-    const { authorization } = request.headers;
-    const token = authorization === undefined ? undefined : BEARER.exec(authorization)?.[1];
-    request.tokenGiven = authorization !== undefined;
-    request.caller = token === undefined ? undefined : tokens.identify(token);
-  });
   await app.register(helmet, {
-    strictTransportSecurity: false,
-    contentSecurityPolicy: { directives: { defaultSrc: ["'none'"] }, useDefaults: false },
+    // Only TLS that is served here can be promised for the future.
+    strictTransportSecurity: tls === undefined ? false : { maxAge: 180 * 86_400, includeSubDomains: false },
+    contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] }, useDefaults: false },
   });
-  await app.register(rateLimit, {
-    max: limits.requestsPerMinute,
-    timeWindow: 60_000,
-    keyGenerator: ({ caller, ip }) => (caller ? `token ${caller.name}` : `address ${ip}`),
-    errorResponseBuilder: (_, { after }) =>
-      new Fault(
-        'rate-limited',
-        `at most ${limits.requestsPerMinute} requests a minute (limits.requestsPerMinute); again in ${after}`,
-      ),
-  });
-  // After the rate has been counted, before a body is read.
-  app.addHook('preParsing', async ({ caller, tokenGiven, routeOptions, ip, headers }) => {
-    const need = routeOptions.config.need ?? 'open';
-    if (
-      need === 'viewer-unless-local' &&
-      isLocal(ip) &&
-      headers['x-forwarded-for'] === undefined &&
-      headers['forwarded'] === undefined
-    )
-      return;
-    demand(caller, need, tokenGiven);
+  await installGate(app, {
+    clock,
+    book: deps.book,
+    tokens: deps.access.tokens,
+    clients,
+    requestsPerMinute: limits.requestsPerMinute,
+    failuresPerMinute: limits.failuresPerMinute,
+    bodyTimeoutMs: http.bodyTimeoutMs,
   });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none';
@@ -134,6 +145,9 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
   await describeApi(app, deps.process.version);
   catalogHandlers(app, { ...deps.catalog, clock });
   stateHandlers(app, { ...deps.state, clock, log, metrics, stopping: stopping.signal });
+  accessHandlers(app, deps.access);
+  identityHandlers(app, { ...deps.identity, clock });
+  trustHandlers(app, deps.trust);
   processHandlers(app, { ...deps.process, metrics });
   serveDocs(app);
   await app.ready();
@@ -141,16 +155,13 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
   return {
     async listen() {
       try {
-        return await app.listen({ host: http.host, port: http.port });
+        await app.listen({ host: http.host, port: http.port });
       } catch (cause) {
-        throw new Fault(
-          'configuration-invalid',
-          `http: cannot listen on ${http.host}:${http.port}: ${(cause as Error).message}`,
-          {
-            cause,
-          },
-        );
+        const why = `http: cannot listen on ${http.host}:${http.port}: ${(cause as Error).message}`;
+        throw new Fault('configuration-invalid', why, { cause });
       }
+      const { address, family, port } = app.server.address() as AddressInfo;
+      return `${tls ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
     },
     async close(deadlineMs) {
       stopping.abort(new Error('stopping'));
@@ -164,19 +175,19 @@ export async function createHttpServer(deps: HttpDeps): Promise<HttpServer> {
   };
 }
 
-const isLocal = (ip: string) => ip === '::1' || /^(?:::ffff:)?127\./.test(ip);
-
 /** HTTP that is none, or headers that never end: there is no request to answer, only a socket. */
 function answerBrokenHttp(error: FastifyError & { readonly code: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  // Only the parser's own words and late requests have somebody to answer: a handshake that failed has no line to speak on.
+  const answerable = error.code?.startsWith('HPE_') || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  if (!answerable || !socket.writable) return void socket.destroy();
   const fault =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? new Fault('too-large', 'the headers are larger than this server takes')
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? new Fault('deadline-exceeded', 'the request did not come in time')
+        ? new Fault('request-incomplete', 'the request did not come in time')
         : faultOf(new Fault('invalid-input', 'this is not HTTP as the standard has it'));
   const body = JSON.stringify(fault.toProblem());
   socket.end(
-    `HTTP/1.1 ${fault.row.status} ${fault.row.title}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${fault.row.status} ${fault.row.title}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n${body}`,
   );
 }

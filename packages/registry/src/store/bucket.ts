@@ -1,81 +1,94 @@
 /**
  * Single keys of a KV bucket: read from the leader, written with compare-and-set. A lost race is a value, not an exception.
+ *
+ * Promises:
+ * K1. Every value carries the id of the change it was written under (header `Cim-Audit`), so that who looks at it later knows whose it is.
+ * K2. A write sent twice under the same id is one write.
  */
-import { Fault } from '@cim/contracts';
-import { type KV, Kvm } from '@nats-io/kv';
+import { AUDIT_HEADER, Fault } from '@cim/contracts';
+import { headers } from '@nats-io/transport-node';
 import { lostRace } from './faults.ts';
-import type { Hub, Link } from './hub.ts';
+import type { Hub } from './hub.ts';
 
 export interface KeyValue {
   readonly bytes: Uint8Array;
   readonly revision: number;
 }
 
+/** What stands under a key: `revision` 0 when it was never written; no bytes when it was deleted by somebody since. */
+export interface KeyState {
+  readonly revision: number;
+  readonly bytes: Uint8Array | undefined;
+  /** Id of the change it was written under. */
+  readonly change: string | undefined;
+}
+
 export type Written = { readonly kind: 'written'; readonly revision: number } | { readonly kind: 'lost' };
 
 export interface Bucket {
+  readonly name: string;
   /** @returns undefined when the key is absent or deleted */
   get(key: string): Promise<KeyValue | undefined>;
-  /** Writes when the key is absent. */
-  create(key: string, value: string): Promise<Written>;
-  /** Writes when the key still has this revision. */
-  update(key: string, value: string, revision: number): Promise<Written>;
-  /** Writes whatever was there. @returns the revision */
-  put(key: string, value: string): Promise<number>;
+  state(key: string): Promise<KeyState>;
+  /** @throws Fault `too-large` when the value is beyond the bound of the bucket */
+  fits(key: string, value: string): void;
+  /** Writes when the key still has this revision (0: was never written). @param change id of the change */
+  write(key: string, value: string, revision: number, change: string): Promise<Written>;
 }
+
+/** Longest wait for the hub to say that it has a value, ms. */
+const WRITE_MS = 4_000;
 
 /**
  * @param name bucket, e.g. `CIM_CATALOG`
  * @param maxValueBytes bound of the bucket, said before the hub does
  */
 export function createBucket(hub: Hub, name: string, maxValueBytes: number): Bucket {
-  const open = new WeakMap<Link, Promise<KV>>();
-  const kv = (link: Link): Promise<KV> => {
-    let bucket = open.get(link);
-    if (!bucket) {
-      bucket = new Kvm(link.js).open(name);
-      // A failed opening is not kept.
-      bucket.catch(() => open.delete(link));
-      open.set(link, bucket);
-    }
-    return bucket;
-  };
+  const stream = `KV_${name}`;
+  const subject = (key: string) => `$KV.${name}.${key}`;
+  const state = (key: string): Promise<KeyState> =>
+    hub.run(`reading ${name}`, async ({ jsm }) => {
+      const found = await jsm.streams.getMessage(stream, { last_by_subj: subject(key) });
+      if (!found) return { revision: 0, bytes: undefined, change: undefined };
+      const gone = found.header.get('KV-Operation') !== '' || found.header.get('Nats-Marker-Reason') !== '';
+      return {
+        revision: found.seq,
+        bytes: gone ? undefined : found.data,
+        change: found.header.get(AUDIT_HEADER) || undefined,
+      };
+    });
   const fits = (key: string, value: string) => {
     const size = Buffer.byteLength(value);
     if (size > maxValueBytes)
       throw new Fault('too-large', `${name} ${key}: expected at most ${maxValueBytes} bytes, found ${size}`);
   };
-  const race = async (write: () => Promise<number>): Promise<Written> => {
-    try {
-      return { kind: 'written', revision: await write() };
-    } catch (error) {
-      if (lostRace(error)) return { kind: 'lost' };
-      throw error;
-    }
-  };
   return {
-    get: (key) =>
-      hub.run(`reading ${name}`, async (link) => {
-        const entry = await (await kv(link)).get(key);
-        return entry && entry.operation === 'PUT' ? { bytes: entry.value, revision: entry.revision } : undefined;
-      }),
-    create(key, value) {
-      fits(key, value);
-      return hub.run(`writing ${name}`, async (link) => {
-        const bucket = await kv(link);
-        return race(() => bucket.create(key, value));
-      });
+    name,
+    fits,
+    state,
+    async get(key) {
+      const { revision, bytes } = await state(key);
+      return bytes && { bytes, revision };
     },
-    update(key, value, revision) {
+    write(key, value, revision, change) {
       fits(key, value);
-      return hub.run(`writing ${name}`, async (link) => {
-        const bucket = await kv(link);
-        return race(() => bucket.put(key, value, { previousSeq: revision }));
+      return hub.run(`writing ${name}`, async ({ js }): Promise<Written> => {
+        const mark = headers();
+        mark.set(AUDIT_HEADER, change);
+        try {
+          // Under the API of the hub's domain, as the KV library does: a leaf's own bucket of this name is never meant.
+          const { seq } = await js.publish(`${js.apiPrefix}.${subject(key)}`, value, {
+            msgID: change,
+            headers: mark,
+            timeout: WRITE_MS,
+            expect: { streamName: stream, lastSubjectSequence: revision },
+          });
+          return { kind: 'written', revision: seq };
+        } catch (error) {
+          if (lostRace(error)) return { kind: 'lost' };
+          throw error;
+        }
       });
-    },
-    put(key, value) {
-      fits(key, value);
-      return hub.run(`writing ${name}`, async (link) => (await kv(link)).put(key, value));
     },
   };
 }

@@ -8,6 +8,8 @@ import { InvalidArgumentError } from '@nats-io/transport-node';
 
 const WRONG_LAST_SEQUENCE: ReadonlySet<number> = new Set([10071, 10164]);
 const STREAM_NOT_FOUND = 10059;
+/** JetStream is between leaders: what was sent may still be stored. */
+const TEMPORARY = 10008;
 const MESSAGE_TOO_LARGE = 10054;
 /** Insufficient resources, memory exceeded, storage exceeded, store failed (maximum bytes). */
 const FULL: ReadonlySet<number> = new Set([10023, 10028, 10047, 10077]);
@@ -16,6 +18,10 @@ const FULL: ReadonlySet<number> = new Set([10023, 10028, 10047, 10077]);
 export const lostRace = (error: unknown): boolean => error instanceof JetStreamApiError && WRONG_LAST_SEQUENCE.has(error.code);
 
 export const streamMissing = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND;
+
+/** True when the hub looked at a write and did not take it: it has not happened and will not. */
+export const refusedByHub = (fault: Fault): boolean =>
+  fault.code === 'too-large' || (fault.cause instanceof JetStreamApiError && fault.cause.code !== TEMPORARY);
 
 /** @param what names what was tried, e.g. "reading CIM_CATALOG" */
 export function hubFault(error: unknown, what: string): Fault {

@@ -158,9 +158,9 @@ function placeOf({ reply }: Msg): { sequence: number; delivery: number; storedAt
   };
 }
 
-/** Everything that matches now, in order. @throws Error when the reading broke off */
+/** Everything that matches now, or the first `most` of it, in order. @throws Error when the reading broke off */
 export async function readAll(
-  options: Omit<FollowOptions, 'signal' | 'begun' | 'each'> & { readonly signal?: AbortSignal },
+  options: Omit<FollowOptions, 'signal' | 'begun' | 'each'> & { readonly signal?: AbortSignal; readonly most?: number },
 ): Promise<Message[]> {
   const found: Message[] = [];
   const done = new AbortController();
@@ -171,8 +171,9 @@ export async function readAll(
       if (pending === 0) done.abort();
     },
     each: (message) => {
+      if (done.signal.aborted) return;
       found.push(message);
-      if (message.pending === 0) done.abort();
+      if (message.pending === 0 || found.length === options.most) done.abort();
     },
   });
   options.signal?.throwIfAborted();

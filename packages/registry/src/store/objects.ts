@@ -64,6 +64,15 @@ export interface Objects {
 /** Tries of `keep` against others who store or remove the same bytes. */
 const TRIES = 4;
 
+/** What a meta message says, or undefined when it is none: anybody with the right to publish can write anything there. */
+export function objectMeta(bytes: Uint8Array): Meta | undefined {
+  try {
+    return Meta.safeParse(JSON.parse(new TextDecoder().decode(bytes))).data;
+  } catch {
+    return undefined;
+  }
+}
+
 export function createObjects(hub: Hub, clock: Clock, row: ObjectRow): Objects {
   const stream = streamName(row);
   const metaSubject = (name: string) => `$O.${row.name}.M.${padded(Buffer.from(name).toString('base64url'))}`;
@@ -71,9 +80,9 @@ export function createObjects(hub: Hub, clock: Clock, row: ObjectRow): Objects {
   const metaOf = async (link: Link, name: string): Promise<{ meta: Meta; revision: number; writtenAt: number } | undefined> => {
     const message = await link.jsm.streams.getMessage(stream, { last_by_subj: metaSubject(name) });
     if (!message) return undefined;
-    const meta = Meta.safeParse(message.json());
-    if (!meta.success) throw new Fault('bundle-malformed', `object ${name}: its meta message is none of an object store`);
-    return { meta: meta.data, revision: message.seq, writtenAt: message.time.getTime() };
+    const meta = objectMeta(message.data);
+    if (!meta) throw new Fault('bundle-malformed', `object ${name}: its meta message is none of an object store`);
+    return { meta, revision: message.seq, writtenAt: message.time.getTime() };
   };
   /** Writes a meta message if the last one still is `revision`. @returns false when it is not */
   const writeMeta = async (link: Link, name: string, meta: object, revision: number): Promise<boolean> => {
@@ -140,8 +149,8 @@ export function createObjects(hub: Hub, clock: Clock, row: ObjectRow): Objects {
           const info = await link.jsm.streams.info(stream, { subjects_filter: `$O.${row.name}.C.>` });
           const messages = await readAll({ clock, link, stream, filter: `$O.${row.name}.M.>`, from: { last: true } });
           const metas = messages.flatMap(({ data, sequence, storedAt }) => {
-            const meta = Meta.safeParse(JSON.parse(new TextDecoder().decode(data)));
-            return meta.success && !meta.data.deleted ? [{ meta: meta.data, sequence, storedAt }] : [];
+            const meta = objectMeta(data);
+            return meta && !meta.deleted ? [{ meta, sequence, storedAt }] : [];
           });
           const named = new Set(metas.map(({ meta }) => meta.nuid));
           const loose: LooseChunks[] = [];

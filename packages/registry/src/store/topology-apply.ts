@@ -112,9 +112,12 @@ export function declaredConfig(row: TopologyRow, { replicas, storage }: Topology
     case 'stream':
       return {
         ...base,
-        discard: DiscardPolicy.Old,
+        // What may not be dropped is refused instead: then the change it speaks of does not happen either.
+        discard: row.appendOnly ? DiscardPolicy.New : DiscardPolicy.Old,
         max_age: nanos(row.maxAgeMs),
         max_bytes: row.maxBytes,
+        deny_delete: row.appendOnly === true,
+        deny_purge: row.appendOnly === true,
         duplicate_window: nanos(row.duplicateWindowMs),
         ...(row.transform ? { subject_transform: { ...row.transform } } : {}),
       };
@@ -136,6 +139,8 @@ const COMPARED = [
   'max_bytes',
   'duplicate_window',
   'allow_rollup_hdrs',
+  'deny_delete',
+  'deny_purge',
   'subject_transform',
 ] as const satisfies readonly (keyof StreamConfig)[];
 
@@ -151,7 +156,11 @@ export function driftOf(declared: Declared, found: Partial<StreamConfig>): Drift
 
 /** What the server leaves out of its answer when it is the zero value. */
 const absent = (field: (typeof COMPARED)[number]): unknown =>
-  field === 'max_age' ? 0 : field === 'allow_direct' || field === 'allow_rollup_hdrs' ? false : undefined;
+  field === 'max_age'
+    ? 0
+    : field === 'allow_direct' || field === 'allow_rollup_hdrs' || field === 'deny_delete' || field === 'deny_purge'
+      ? false
+      : undefined;
 
 const ordered = (value: unknown): unknown =>
   Array.isArray(value)

@@ -47,6 +47,10 @@ in
         }
       );
     };
+    ruleFiles = mkOption {
+      type = types.listOf types.path;
+      default = [ ];
+    };
     exporters.nats = {
       enable = lib.mkEnableOption "the exporter";
       port = mkOption {

@@ -1,10 +1,12 @@
 /** `alchemist deploy`: makes an instance run a version and shows how it gets there. */
+
+import type { DesiredRecord } from '@cim/contracts';
 import { type Command, Option } from 'commander';
 import type { WorkloadResources, WorkloadSettings } from '../../definitions.ts';
 import type { DeployResult } from '../../deploy/deploy.ts';
 import { duration, instanceId, jsonObject, looksLikePath, nameAndRef, wholeNumber } from '../flags.ts';
 import { type Render, seconds } from '../render.ts';
-import { type CommonFlags, commonFlags, perform, type Stage, verb } from '../session.ts';
+import { type CommonFlags, commonFlags, perform, type Session, type Stage, verb } from '../session.ts';
 import { bundleAt } from '../source.ts';
 
 interface Flags extends CommonFlags {
@@ -21,12 +23,14 @@ interface Flags extends CommonFlags {
   readonly callTimeout?: string;
   readonly turn?: string;
   readonly config?: Record<string, unknown>;
+  readonly secret?: readonly string[];
   readonly reset?: boolean;
   readonly rollback?: boolean;
   readonly reason?: string;
   readonly retryConflicts?: number;
   readonly wait: boolean;
   readonly timeout?: string;
+  readonly out?: string;
 }
 
 export function register(program: Command, stage: Stage): void {
@@ -57,13 +61,16 @@ deployed.`,
     .option('--call-timeout <time>', 'deadline of one call, e.g. 30s', duration)
     .option('--turn <time>', 'longest stretch of synchronous work, e.g. 2s', duration)
     .option('--config <json>', 'values of ctx.config', jsonObject)
+    .option('--secret <name=file...>', 'seal the content of a file to the node as a secret of this name')
     .option('--reset', 'begin at the defaults instead of at what is deployed')
     .option('--rollback', 'allow a version older than the newest already run')
     .option('--reason <text>', 'why, for those who read the events later')
     .option('--retry-conflicts <n>', 'read and write again when someone else wrote first', wholeNumber(0, 100))
     .option('--wait', 'wait until the node has done it (default)', true)
     .option('--no-wait', 'do not wait for the node')
-    .option('--timeout <time>', 'longest wait (default: 60s)', duration);
+    .option('--timeout <time>', 'longest wait (default: 60s)', duration)
+    .option('--operator-seed <file...>', 'keys to sign with, instead of those of the profile')
+    .option('--out <file>', 'write the signed document for other operators to sign, instead of deploying');
   commonFlags(command).action((what: string, flags: Flags) =>
     perform(stage, flags, async (session) => {
       const { render, alchemist, io } = session;
@@ -71,6 +78,8 @@ deployed.`,
       const code = looksLikePath(what) ? await bundleAt(session, what) : undefined;
       const { name, ref } = nameAndRef(what);
       const version = flags.version ?? ref;
+      const secrets = await secretsIn(session, flags.secret);
+      const draft = flags.out === undefined ? undefined : await drafting(session, flags.out);
       const bar = render.progress('upload');
       const result = await cim
         .deploy({
@@ -80,6 +89,7 @@ deployed.`,
             : { name, ...(version === undefined ? {} : { version }) }),
           ...given({ channel: flags.channel, kind: flags.kind, replicas: flags.replicas, isolation: flags.isolation }),
           ...given({ config: flags.config, reset: flags.reset, rollback: flags.rollback, reason: flags.reason }),
+          ...given({ secrets, draft }),
           ...given({ retryConflicts: flags.retryConflicts, timeout: flags.timeout }),
           ...given({ resources: resourcesOf(flags), configuration: settingsOf(flags) }),
           wait: flags.wait,
@@ -88,15 +98,46 @@ deployed.`,
           signal: io.signal,
         })
         .finally(bar.end);
-      render.answer(result, () => deployText(render, result, flags.wait));
+      render.answer(result, () => (flags.out === undefined ? deployText(render, result, flags.wait) : draftText(flags.out)));
       return undefined;
     }),
   );
 }
 
+/** Writes what would be stored to a file. */
+async function drafting({ io }: Session, out: string) {
+  const [{ writePaper }, { resolve }] = await Promise.all([import('../../trust/papers.ts'), import('node:path')]);
+  return (record: DesiredRecord, revision: number | undefined) =>
+    writePaper(resolve(io.cwd, out), { kind: 'desired', revision: revision ?? null, record });
+}
+
+const draftText = (out: string) =>
+  `written ${out}\nnext    another operator: alchemist sign ${out}; then alchemist submit ${out}`;
+
 /** Leaves out what was not given. */
 function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
+}
+
+/** Reads `name=file` pairs. @throws Fault naming the pair */
+async function secretsIn({ io }: Session, pairs: readonly string[] | undefined): Promise<Record<string, string> | undefined> {
+  if (pairs === undefined) return undefined;
+  const [{ Fault }, { readFile }, { resolve }] = await Promise.all([
+    import('@cim/contracts'),
+    import('node:fs/promises'),
+    import('node:path'),
+  ]);
+  const read = pairs.map(async (pair) => {
+    const at = pair.indexOf('=');
+    if (at < 1) throw new Fault('invalid-input', `--secret: expected <name>=<file>, found "${pair}"`);
+    const text = await readFile(resolve(io.cwd, pair.slice(at + 1)), 'utf8').catch((cause) => {
+      throw new Fault('invalid-input', `--secret ${pair.slice(0, at)}: cannot read ${pair.slice(at + 1)}: ${cause.message}`, {
+        cause,
+      });
+    });
+    return [pair.slice(0, at), text.replace(/\r?\n$/, '')] as const;
+  });
+  return Object.fromEntries(await Promise.all(read));
 }
 
 function resourcesOf({ cpu, memory, storage }: Flags): WorkloadResources | undefined {

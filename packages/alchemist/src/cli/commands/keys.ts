@@ -11,7 +11,10 @@ interface OutFlags extends CommonFlags {
 }
 
 const role = () =>
-  new Argument('<role>', 'publisher signs bundles, operator signs deployments').choices(['publisher', 'operator']);
+  new Argument(
+    '<role>',
+    'publisher signs bundles, operator signs deployments and trust, log signs what a registry published',
+  ).choices(['publisher', 'operator', 'log']);
 
 export function register(program: Command, stage: Stage): void {
   const keys = program
@@ -78,7 +81,11 @@ async function store({ io, render, around }: Session, who: KeyRole, seed: string
       `${render.paint(who, 'strong')}  ${publicKey}`,
       `seed       ${file} (only you can read it; keep a copy somewhere safe)`,
       `trust      ${trustLine(who, publicKey, name)}`,
-      ...(out === undefined ? [] : [`use        export CIM_${who.toUpperCase()}_SEED_FILE=${file}`]),
+      ...(who === 'log'
+        ? [`use        "transparency": { "seedFile": ${JSON.stringify(file)} } in the registry's configuration`]
+        : out === undefined
+          ? []
+          : [`use        export CIM_${who.toUpperCase()}_SEED_FILE=${file}`]),
     ].join('\n'),
   );
 }
@@ -86,15 +93,20 @@ async function store({ io, render, around }: Session, who: KeyRole, seed: string
 async function print({ render, alchemist }: Session, who: KeyRole | undefined, seed: boolean): Promise<undefined> {
   const [{ signerOf, readSeed }, { Fault }] = await Promise.all([import('../../keys.ts'), import('@cim/contracts')]);
   const { profile } = await alchemist();
-  const files = { publisher: profile.publisherSeedFile, operator: profile.operatorSeedFile };
+  const files = {
+    publisher: profile.publisherSeedFile === undefined ? [] : [profile.publisherSeedFile],
+    operator: profile.operatorSeedFiles,
+  };
   const found = (['publisher', 'operator'] as const)
     .filter((one) => who === undefined || one === who)
-    .flatMap((one) => {
-      const file = files[one];
-      return file === undefined
-        ? []
-        : [{ role: one, publicKey: signerOf(file).publicKey, file, ...(seed ? { seed: readSeed(file) } : {}) }];
-    });
+    .flatMap((one) =>
+      files[one].map((file) => ({
+        role: one,
+        publicKey: signerOf(file).publicKey,
+        file,
+        ...(seed ? { seed: readSeed(file) } : {}),
+      })),
+    );
   if (found.length === 0) {
     throw new Fault('not-found', `no ${who ?? 'signing'} key is set: alchemist keys new ${who ?? 'publisher'}`);
   }

@@ -1,7 +1,7 @@
 /** `alchemist publish`: builds, signs and uploads. */
 import type { Command } from 'commander';
 import { bytes } from '../render.ts';
-import { type CommonFlags, commonFlags, perform, type Stage, verb } from '../session.ts';
+import { type CommonFlags, commonFlags, perform, type Stage, verb, withReason } from '../session.ts';
 import { bundleAt } from '../source.ts';
 
 export function register(program: Command, stage: Stage): void {
@@ -11,7 +11,7 @@ export function register(program: Command, stage: Stage): void {
 signed yet, and uploads it. A published version never changes; publishing the very same bytes again is no error.`,
     examples: ['publish', 'publish ./hello --channel stable', 'publish hello-1.0.0.cim'],
   }).option('-c, --channel <name>', 'point this channel at the version afterwards');
-  commonFlags(command).action((path: string | undefined, flags: CommonFlags & { channel?: string }) =>
+  commonFlags(withReason(command)).action((path: string | undefined, flags: CommonFlags & { channel?: string }) =>
     perform(stage, flags, async (session) => {
       const { render, alchemist, io } = session;
       const built = await bundleAt(session, path ?? '.');

@@ -1,4 +1,5 @@
 /** `alchemist undeploy`: ends a workload on an instance. */
+import type { DesiredRecord } from '@cim/contracts';
 import { type Command, Option } from 'commander';
 import { duration, instanceId } from '../flags.ts';
 import { seconds } from '../render.ts';
@@ -10,6 +11,7 @@ interface Flags extends CommonFlags {
   readonly reason?: string;
   readonly wait: boolean;
   readonly timeout?: string;
+  readonly out?: string;
 }
 
 export function register(program: Command, stage: Stage): void {
@@ -23,21 +25,28 @@ export function register(program: Command, stage: Stage): void {
     .option('--reason <text>', 'why, for those who read the events later')
     .option('--wait', 'wait until it is gone (default)', true)
     .option('--no-wait', 'do not wait for the node')
-    .option('--timeout <time>', 'longest wait (default: 60s)', duration);
+    .option('--timeout <time>', 'longest wait (default: 60s)', duration)
+    .option('--operator-seed <file...>', 'keys to sign with, instead of those of the profile')
+    .option('--out <file>', 'write the signed document for other operators to sign, instead of removing');
   commonFlags(command).action((name: string, flags: Flags) =>
     perform(stage, flags, async ({ render, alchemist, io }) => {
-      const { instance, kind, reason, wait, timeout } = flags;
+      const { instance, kind, reason, wait, timeout, out } = flags;
+      const [{ writePaper }, { resolve }] = await Promise.all([import('../../trust/papers.ts'), import('node:path')]);
+      const draft = (record: DesiredRecord, revision: number | undefined) =>
+        writePaper(resolve(io.cwd, out ?? ''), { kind: 'desired', revision: revision ?? null, record });
       const result = await (await alchemist()).undeploy({
         name,
         instance,
         wait,
         signal: io.signal,
         onStep: render.step,
+        ...(out === undefined ? {} : { draft }),
         ...(kind === undefined ? {} : { kind }),
         ...(reason === undefined ? {} : { reason }),
         ...(timeout === undefined ? {} : { timeout }),
       });
       render.answer(result, () => {
+        if (out !== undefined) return `written ${out}; another operator: alchemist sign ${out}; then alchemist submit ${out}`;
         const word = !result.changed ? 'was removed already' : wait ? 'removed' : 'stored';
         return `${render.paint(word, 'good')} ${result.name} on ${instance}${wait && result.changed ? ` in ${seconds(result.elapsedMs)}` : ''}`;
       });

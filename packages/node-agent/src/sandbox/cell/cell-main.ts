@@ -11,15 +11,21 @@ import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { FrameReader } from '../frames.ts';
 import { decodeToCell, encodeFromCell, type FromCell, OUT, PROTOCOL, TO_CELL_LIMIT, type ToCell } from '../protocol.ts';
-import { compilePrelude, Guest, rehearse } from './guest.ts';
+import { compilePrelude, Guest, type GuestPorts, rehearse } from './guest.ts';
+import { openLibrary } from './library.ts';
+import { createSpare } from './vessel.ts';
 
 const SOCKET = 3;
 /** Unhandled rejections told between two pings, so that a flood of them is not a flood of lines. */
 const LOGS = 16;
+/** How long after an opening the next isolate is made ready, ms. */
+const REFILL_MS = 200;
 
-const prelude = compilePrelude(readFileSync(new URL('../prelude.js', import.meta.url), 'utf8'));
+const library = openLibrary(new URL('../library/', import.meta.url));
+const prelude = compilePrelude(readFileSync(new URL('../prelude.js', import.meta.url), 'latin1'), library);
 const socket = new Socket({ fd: SOCKET, readable: true, writable: true });
 const reader = new FrameReader(TO_CELL_LIMIT);
+const spare = createSpare(prelude);
 const guests = new Map<number, Guest>();
 /** Isolates with something to do, in the order it came. */
 const queue = new Set<number>();
@@ -27,8 +33,17 @@ const entered = new Set<number>();
 let title = -1;
 let logs = 0;
 let pumping = false;
+let refill: NodeJS.Timeout | undefined;
 
-const end = () => process.kill(process.pid, 'SIGKILL');
+/** By the kernel where it may signal itself; else, as the first process of its namespace or under a filter, by an abort. */
+const end = () => {
+  try {
+    process.kill(process.pid, 'SIGKILL');
+  } catch {
+    // Refused by the filter.
+  }
+  process.abort();
+};
 const send = (message: FromCell) => void socket.write(encodeFromCell(message));
 
 function mark(isolate: number): void {
@@ -40,11 +55,16 @@ function mark(isolate: number): void {
 
 function open(message: ToCell & { kind: 'open' }): void {
   const { isolate } = message;
-  const guest = new Guest(message.opening, message.sourceMap, {
+  const ports: GuestPorts = {
     out: (head, body) => send({ kind: 'out', isolate, head, body }),
     gone(reason, detail) {
       guests.delete(isolate);
       send({ kind: 'gone', isolate, reason, detail });
+    },
+    inspected: (text) => send({ kind: 'inspected', isolate, text }),
+    again() {
+      queue.add(isolate);
+      if (!pumping) setImmediate(batch);
     },
     log(text) {
       logs += 1;
@@ -52,13 +72,22 @@ function open(message: ToCell & { kind: 'open' }): void {
       const body = JSON.stringify(['error', text, {}]);
       send({ kind: 'out', isolate, head: `${OUT.log},${body.length}`, body });
     },
-  });
+  };
+  const guest = new Guest(message.opening, message.sourceMap, ports, spare.take(message.opening));
   mark(isolate);
-  const fault = guest.load(prelude, message.entry);
+  clearTimeout(refill);
+  // A debugger shows the author's own sources.
+  const map = message.opening.inspect === true && message.sourceMap !== '' ? mapped(message.sourceMap) : '';
+  const fault = guest.load(prelude, message.entry + map);
   if (fault) guest.dispose();
   else guests.set(isolate, guest);
   send({ kind: 'opened', isolate, fault });
+  // Not at once: the first call of what was opened comes before the next opening.
+  if (message.opening.neighbours === true) refill = setTimeout(() => spare.keep(message.opening.memoryMb), REFILL_MS);
 }
+
+const mapped = (sourceMap: string): string =>
+  `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(sourceMap).toString('base64')}`;
 
 function take(message: ToCell): void {
   switch (message.kind) {
@@ -78,10 +107,13 @@ function take(message: ToCell): void {
       logs = 0;
       send({ kind: 'pong', nonce: message.nonce });
       return;
+    case 'inspect':
+      guests.get(message.isolate)?.inspect(message.text);
+      return;
     case 'measure': {
-      const rows = [...entered].flatMap((isolate): [number, number, number][] => {
+      const rows = [...entered].flatMap((isolate): [number, number, number, number][] => {
         const guest = guests.get(isolate);
-        return guest ? [[isolate, guest.heapBytes, guest.cpuMs]] : [];
+        return guest ? [[isolate, guest.heapBytes, guest.cpuMs, guest.takenBytes]] : [];
       });
       entered.clear();
       send({ kind: 'measured', rows });
@@ -124,4 +156,5 @@ socket.on('error', end);
 socket.on('close', end);
 socket.on('end', end);
 rehearse(prelude);
+spare.keep();
 send({ kind: 'hello', protocol: PROTOCOL });

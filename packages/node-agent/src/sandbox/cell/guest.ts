@@ -3,18 +3,25 @@
  *
  * Promises:
  * G1. Guest code is entered with `applySync` and a timeout, never otherwise; only strings (boxed from 1 KiB on) go in and out.
- * G2. No isolated-vm object reaches the guest: the wrapper holds two callbacks, for random bytes and for "there is something to take".
+ * G2. No isolated-vm object reaches the guest: the wrapper holds three callbacks, for random bytes, for "there is something to take"
+ *     and for the parts of the platform that are loaded when first used.
  * G3. Three interrupted entries in a row, or running out of memory, end the isolate with the reason.
  */
 import { randomBytes } from 'node:crypto';
 import ivm from 'isolated-vm';
 import { FLAG, type GoneReason, type GuestFault, IN, type Opening } from '../protocol.ts';
+import type { Library } from './library.ts';
 import { createStackMap, type StackMap } from './stack-map.ts';
+import { furnish, isolateFor, type Prelude, type Vessel } from './vessel.ts';
 
 type Text = string | [string];
 type Door<A extends unknown[]> = ivm.Reference<(...args: A) => Text>;
 
 const STRIKES = 3;
+/** An entry may take so much longer than its limit, and never more than an eighth of it, ms. */
+const LARGEST_GRID_MS = 64;
+/** Failures of one entry by what the guest left behind, after which the isolate is ended for it. */
+const LEFT_BEHIND = 16;
 const TIMED_OUT = 'Script execution timed out.';
 /** The entry's name in stacks. */
 const ENTRY_NAME = 'entry.js';
@@ -30,19 +37,12 @@ const messageOf = (error: unknown): string => {
   return typeof message === 'string' ? message.slice(0, 2000) : 'no message';
 };
 
-/** The prelude with its compiled form: reading it anew for every isolate would be most of what an isolate costs. */
-export interface Prelude {
-  readonly source: string;
-  /** Made here, by this process, of our own source: code that came from elsewhere is never taken compiled. */
-  readonly compiled: ivm.ExternalCopy<ArrayBuffer> | undefined;
-}
-
-export function compilePrelude(source: string): Prelude {
+export function compilePrelude(source: string, library: Library): Prelude {
   const isolate = new ivm.Isolate({ memoryLimit: 32 });
   const script = isolate.compileScriptSync(source, { filename: PRELUDE_NAME, produceCachedData: true });
   const compiled = (script as { readonly cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
   isolate.dispose();
-  return { source, compiled };
+  return { source, compiled, library };
 }
 
 const REHEARSAL: Opening = {
@@ -73,18 +73,27 @@ export interface GuestPorts {
   gone(reason: GoneReason, detail: string): void;
   /** A line of log that the cell itself has to say about the guest. */
   log(message: string): void;
+  /** What the inspector says. */
+  inspected?(text: string): void;
+  /** There is more to do. */
+  again?(): void;
 }
 
 export class Guest {
   readonly #isolate: ivm.Isolate;
   readonly #ports: GuestPorts;
   readonly #opening: Opening;
-  readonly #timed: { readonly timeout: number; readonly arguments: { copy: true }; readonly result: { copy: true } };
+  readonly #options: { timeout: number; readonly arguments: { copy: true }; readonly result: { copy: true } };
   readonly #stacks: StackMap;
   #enter: Door<[Text, number]> | undefined;
   #resume: Door<[]> | undefined;
   #collect: Door<[]> | undefined;
   #recover: Door<[number]> | undefined;
+  #vessel: Vessel | undefined;
+  #context: ivm.Context | undefined;
+  #session: ivm.InspectorSession | undefined;
+  /** An entry is under way that a debugger may have paused. */
+  #held = false;
   #nudged = false;
   #strikes = 0;
   #head = '';
@@ -92,18 +101,27 @@ export class Guest {
   #more = false;
   #gone = false;
 
-  constructor(opening: Opening, sourceMap: string, ports: GuestPorts) {
+  /** @param vessel an isolate that was kept ready for one with this memory limit */
+  constructor(opening: Opening, sourceMap: string, ports: GuestPorts, vessel?: Vessel) {
     this.#opening = opening;
     this.#ports = ports;
-    this.#timed = { timeout: opening.turnMs, arguments: { copy: true }, result: { copy: true } };
+    this.#options = { timeout: opening.turnMs, arguments: { copy: true }, result: { copy: true } };
     this.#stacks = createStackMap(ENTRY_NAME, sourceMap);
-    this.#isolate = new ivm.Isolate({ memoryLimit: Math.max(8, opening.memoryMb) });
+    this.#vessel = vessel;
+    this.#isolate = vessel?.isolate ?? isolateFor(opening.memoryMb, opening.inspect === true);
   }
 
   get heapBytes(): number {
-    if (this.#isolate.isDisposed) return 0;
+    if (this.#isolate.isDisposed || this.#session) return 0;
     const heap = this.#isolate.getHeapStatisticsSync();
     return heap.used_heap_size + heap.externally_allocated_size;
+  }
+
+  /** Memory the heap takes, garbage and empty pages included, with buffers. */
+  get takenBytes(): number {
+    if (this.#isolate.isDisposed || this.#session) return 0;
+    const heap = this.#isolate.getHeapStatisticsSync();
+    return heap.total_physical_size + heap.externally_allocated_size;
   }
 
   get cpuMs(): number {
@@ -112,25 +130,28 @@ export class Guest {
 
   /** True when {@link work} has something to do. */
   get waiting(): boolean {
-    return this.#more || this.#head !== '';
+    return !this.#held && (this.#more || this.#head !== '');
   }
 
   /** Runs the prelude and the entry and reads its default export. @returns what was wrong, or undefined */
   load(prelude: Prelude, entry: string): GuestFault | undefined {
     const { turnMs } = this.#opening;
     try {
-      const context = this.#isolate.createContextSync();
-      const { source, compiled } = prelude;
-      const cached = compiled === undefined ? {} : { cachedData: compiled };
-      this.#isolate.compileScriptSync(source, { filename: PRELUDE_NAME, ...cached }).runSync(context);
-      const boot: ivm.Reference<any> = context.global.getSync('cimBoot', { reference: true });
+      const { context, boot } = this.#vessel ?? furnish(this.#isolate, prelude, this.#opening.inspect === true);
+      this.#vessel = undefined;
+      this.#context = context;
       const entropy = new ivm.Callback((bytes: number) => randomBytes(Math.min(bytes, LONGEST_ENTROPY)).toString('latin1'));
       const nudge = new ivm.Callback(() => {
         this.#nudged = true;
       });
       const doors: ivm.Reference<any> = boot.applySync(
         undefined,
-        [new ivm.ExternalCopy([JSON.stringify(this.#opening)]).copyInto(), entropy, nudge],
+        [
+          new ivm.ExternalCopy([JSON.stringify(this.#opening)]).copyInto(),
+          entropy,
+          nudge,
+          this.#partLoader(context, prelude.library),
+        ],
         {
           result: { reference: true },
         },
@@ -161,9 +182,37 @@ export class Guest {
       const detail = messageOf(error);
       if (this.#isolate.isDisposed) return { code: 'out-of-memory', detail: 'out of memory while loading' };
       if (detail === TIMED_OUT) return { code: 'turn-exceeded', detail: `loading held the thread for more than ${turnMs} ms` };
-      const stack = error instanceof Error && typeof error.stack === 'string' ? error.stack.slice(0, 8192) : '';
+      const whole = error instanceof Error && typeof error.stack === 'string' ? error.stack.slice(0, 8192) : '';
+      // Below the boundary are this program's own frames, which are nobody's business.
+      const stack = whole.split('\n    at (<isolated-vm boundary>)')[0]!;
       return { code: 'start-failed', detail, stack: this.#stacks.map(stack) };
     }
+  }
+
+  /**
+   * Compiles a part of the platform and hands over the function it is. Called from inside the isolate, in the guest's time: the limit of
+   * the entry that needed it holds for it too.
+   */
+  #partLoader(context: ivm.Context, library: Library): ivm.Callback<(name: string) => unknown> {
+    return new ivm.Callback((name: string) => {
+      const part = library.part(name);
+      const { source, compiled } = part;
+      const cached = compiled === undefined ? { produceCachedData: true } : { cachedData: compiled };
+      const script = this.#isolate.compileScriptSync(source, { filename: `${name}.js`, ...cached });
+      part.compiled ??= (script as { readonly cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
+      return script.runSync(context, { reference: true }).derefInto({ release: true });
+    });
+  }
+
+  /**
+   * What an entry is given. Its limit ends on a grid: isolated-vm's timer thread wakes once for each limit that has passed, also of entries
+   * that ended long ago, and limits that end together wake it once.
+   */
+  get #timed() {
+    const turn = this.#opening.turnMs;
+    const grid = Math.min(LARGEST_GRID_MS, Math.ceil(turn / 8));
+    this.#options.timeout = Math.ceil((performance.now() + turn) / grid) * grid - Math.floor(performance.now());
+    return this.#options;
   }
 
   /** Takes input in; {@link work} hands it to the isolate, joined with what else came in meanwhile. */
@@ -175,6 +224,7 @@ export class Guest {
   /** One timed entry with all that waits, then everything it had to say. */
   work(): void {
     if (this.#gone || !this.#enter || !this.#resume || !this.#collect) return;
+    if (this.#session) return void this.#workInspected(this.#enter, this.#resume, this.#collect);
     this.#nudged = false;
     let text: string | undefined;
     try {
@@ -196,7 +246,7 @@ export class Guest {
         this.#more = (flags & FLAG.more) !== 0;
         const again = (flags & FLAG.again) !== 0 || (this.#nudged && !this.#more);
         this.#nudged = false;
-        text = again ? unbox(this.#collect.applySync(undefined, [], { result: { copy: true } })) : undefined;
+        text = again ? this.#quietly(() => this.#collect!.applySync(undefined, [], { result: { copy: true } })) : undefined;
       }
     } catch (error) {
       this.#end(this.#isolate.isDisposed ? 'out-of-memory' : 'faulted', messageOf(error));
@@ -206,6 +256,59 @@ export class Guest {
   dispose(): void {
     this.#gone = true;
     if (!this.#isolate.isDisposed) this.#isolate.dispose();
+  }
+
+  /**
+   * Hands over a message of a debugger; an empty one attaches it. From then on entries run beside this thread, which must go on while the
+   * isolate is paused, and have no time limit. The session stays: isolated-vm does not survive its end.
+   */
+  inspect(message: string): void {
+    if (this.#gone || this.#opening.inspect !== true || !this.#context) return;
+    if (!this.#session) {
+      // Parts of the platform load over this thread: all now, since later one might wait for the other.
+      this.#context.evalSync(
+        'for (const name of Object.getOwnPropertyNames(globalThis)) { try { void globalThis[name]; } catch {} }',
+      );
+      this.#session = this.#isolate.createInspectorSession();
+      this.#session.onResponse = (_, said) => this.#ports.inspected?.(said);
+      this.#session.onNotification = (said) => this.#ports.inspected?.(said);
+    }
+    if (message !== '') this.#session.dispatchProtocolMessage(message);
+  }
+
+  /** As {@link work}, while a debugger is attached. */
+  async #workInspected(enter: Door<[Text, number]>, resume: Door<[]>, collect: Door<[]>): Promise<void> {
+    if (this.#held) return;
+    this.#held = true;
+    this.#nudged = false;
+    const untimed = { arguments: { copy: true }, result: { copy: true } } as const;
+    const [head, body] = [this.#head, this.#body];
+    this.#head = '';
+    this.#body = '';
+    let entry = (): Promise<Text> =>
+      head === '' ? resume.apply(undefined, [], untimed) : enter.apply(undefined, [box(head + body), head.length], untimed);
+    for (let left = LEFT_BEHIND; left > 0 && !this.#gone; ) {
+      try {
+        const text = unbox(await entry());
+        const flags = text.charCodeAt(0) - 48;
+        this.#tell(text, flags);
+        this.#more = (flags & FLAG.more) !== 0;
+        const again = (flags & FLAG.again) !== 0 || (this.#nudged && !this.#more);
+        this.#nudged = false;
+        if (!again) break;
+        entry = () => collect.apply(undefined, [], untimed);
+      } catch (error) {
+        if (this.#isolate.isDisposed) {
+          this.#end('out-of-memory', messageOf(error));
+          return;
+        }
+        left -= 1;
+        this.#ports.log(`unhandled rejection: ${messageOf(error)}`);
+        entry = () => this.#recover!.apply(undefined, [0], untimed);
+      }
+    }
+    this.#held = false;
+    if (this.waiting) this.#ports.again?.();
   }
 
   #tell(text: string, flags: number): void {
@@ -233,7 +336,7 @@ export class Guest {
       this.#strikes += 1;
     } else this.#ports.log(`unhandled rejection: ${message}`);
     try {
-      const text = unbox(this.#recover!.applySync(undefined, [late ? this.#opening.turnMs : 0], { result: { copy: true } }));
+      const text = this.#quietly(() => this.#recover!.applySync(undefined, [late ? this.#opening.turnMs : 0], this.#timed));
       if (this.#strikes < STRIKES) return text;
       // Said before it ends, so that the callers it concerns learn the reason.
       this.#tell(text, text.charCodeAt(0) - 48);
@@ -242,6 +345,25 @@ export class Guest {
       this.#end('faulted', messageOf(second));
     }
     return undefined;
+  }
+
+  /**
+   * An entry of the wrapper that runs no handler. What fails it all the same is the guest's: a rejection it left behind or was interrupted
+   * before it could handle, a microtask that holds the thread. It is asked again, since what it had to say was kept.
+   */
+  #quietly(first: () => Text): string {
+    let entry = first;
+    for (let left = LEFT_BEHIND; ; left -= 1) {
+      try {
+        return unbox(entry());
+      } catch (error) {
+        if (this.#isolate.isDisposed || left === 0) throw error;
+        const message = messageOf(error);
+        if (message === TIMED_OUT) this.#strikes += 1;
+        else this.#ports.log(`unhandled rejection: ${message}`);
+        entry = () => this.#recover!.applySync(undefined, [0], this.#timed);
+      }
+    }
   }
 
   #end(reason: GoneReason, detail: string): void {

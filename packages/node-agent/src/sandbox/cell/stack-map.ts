@@ -3,11 +3,11 @@
  * publisher's, so it is read in the publisher's cell, when the first stack needs it, and only so large.
  */
 import { originalPositionFor, TraceMap } from '@jridgewell/trace-mapping';
-import { type GuestFault, OUT, OUT_FIELDS } from '../protocol.ts';
+import { type GuestFault, LOG_LIMIT, OUT, OUT_FIELDS } from '../protocol.ts';
 
 export interface StackMap {
   map(stack: string): string;
-  /** Maps the stacks in a batch on its way out. */
+  /** Maps the stacks in a batch on its way out, in faults and in lines of log. */
   mapRecords(head: string, body: string): { head: string; body: string };
 }
 
@@ -17,14 +17,14 @@ export function createStackMap(entry: string, sourceMap: string): StackMap {
   let trace: TraceMap | undefined;
   let broken = sourceMap === '';
 
-  const map = (stack: string): string => {
+  const map = (stack: string, written = (place: string): string => place): string => {
     if (broken) return stack;
     try {
       trace ??= new TraceMap(sourceMap);
       const found = trace;
       return stack.replace(position, (whole, line: string, column: string) => {
         const original = originalPositionFor(found, { line: Number(line), column: Math.max(0, Number(column) - 1) });
-        return original.source === null ? whole : `${original.source}:${original.line}:${original.column + 1}`;
+        return original.source === null ? whole : written(`${original.source}:${original.line}:${original.column + 1}`);
       });
     } catch {
       broken = true;
@@ -33,7 +33,7 @@ export function createStackMap(entry: string, sourceMap: string): StackMap {
   };
 
   return {
-    map,
+    map: (stack) => map(stack),
     mapRecords(head, body) {
       const numbers = JSON.parse(`[${head}]`) as number[];
       let from = 0;
@@ -47,6 +47,11 @@ export function createStackMap(entry: string, sourceMap: string): StackMap {
           if (kind === OUT.fault) {
             const fault = JSON.parse(text) as GuestFault;
             if (fault.stack !== undefined) text = JSON.stringify({ ...fault, stack: map(fault.stack) });
+            numbers[last] = text.length;
+          } else if (kind === OUT.log) {
+            // The line is JSON, and so is what goes into it; one that would become too long stays as it was.
+            const said = map(text, (place) => JSON.stringify(place).slice(1, -1));
+            if (said.length <= 2 * LOG_LIMIT) text = said;
             numbers[last] = text.length;
           }
           mapped += text;

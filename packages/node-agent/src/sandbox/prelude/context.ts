@@ -2,12 +2,13 @@
  * `ctx`: what a handler reaches. Nothing is decided here; every request goes to the daemon with the number of the call it is made for,
  * and the daemon checks it against the grants.
  */
+import { isHeavy, MOST_VALUES } from '../heft.ts';
 import { ASK_LIMIT, ASKS_LIMIT, OUT } from '../protocol.ts';
 import { callError } from './faults.ts';
 import { put, waitingLength } from './outbox.ts';
-import { bare, freeze, parse, SafePromise, stringify } from './primordials.ts';
-import { log, metric } from './said.ts';
-import { fromBase64, utf8Text } from './web/bytes.ts';
+import { part } from './parts.ts';
+import { bare, charCodeAt, freeze, parse, SafePromise, stringify } from './primordials.ts';
+import { limitHit, log, metric } from './said.ts';
 
 /** Beyond this many characters waiting for the host, requests are refused. */
 const WAITING = 32 * 2 ** 20;
@@ -25,12 +26,19 @@ let newest = 0;
 function ask(operation: string, args: readonly unknown[], slot: number): Promise<any> {
   return new SafePromise((resolve, reject) => {
     if (underWay >= ASKS_LIMIT || waitingLength() > WAITING) {
+      limitHit('requests');
       reject(callError('overloaded', `ctx.${operation}: more than ${ASKS_LIMIT} requests to the host under way`, true));
       return;
     }
     const text = stringify([operation, ...args]);
     if (text.length > ASK_LIMIT) {
+      limitHit('value-size');
       reject(callError('too-large', `ctx.${operation}: ${text.length} characters, at most ${ASK_LIMIT} allowed`, false));
+      return;
+    }
+    if (isHeavy(text, charCodeAt)) {
+      limitHit('value-size');
+      reject(callError('too-large', `ctx.${operation}: at most ${MOST_VALUES} values and keys in one request`, false));
       return;
     }
     newest += 1;
@@ -39,6 +47,9 @@ function ask(operation: string, args: readonly unknown[], slot: number): Promise
     put(`${OUT.ask},${newest},${slot + 1},${text.length}`, text);
   });
 }
+
+/** For what has no context of a call: `fetch`. */
+export const askForNobody = (operation: string, args: readonly unknown[]): Promise<any> => ask(operation, args, -1);
 
 function take(id: number): Ask | undefined {
   const found = asks[id];
@@ -126,8 +137,9 @@ export class CallContext {
   }
   get assets() {
     const slot = this.#slot;
-    const bytes = async (path: unknown) => fromBase64((await ask('asset', [path], slot)) as string);
-    return { bytes, text: async (path: unknown) => utf8Text(await bytes(path)) };
+    const bytes = async (path: unknown): Promise<Uint8Array> => part('encoding').fromBase64(await ask('asset', [path], slot));
+    const text = async (path: unknown): Promise<string> => new (part('encoding').TextDecoder)().decode(await bytes(path));
+    return { bytes, text };
   }
   get publish() {
     const slot = this.#slot;

@@ -5,6 +5,7 @@
 import type { Opening } from '../protocol.ts';
 import { openContext } from './context.ts';
 import { openOutbox } from './outbox.ts';
+import { openParts } from './parts.ts';
 import { openPlatform } from './platform.ts';
 import { bare, freeze, keys, parse } from './primordials.ts';
 import { loadSchemas } from './schema.ts';
@@ -20,16 +21,22 @@ function deepFreeze(value: unknown): unknown {
 const scope = globalThis as unknown as Record<string, unknown>;
 
 /** @returns the functions the cell calls, on an object without a prototype */
-scope['cimBoot'] = (text: string | [string], entropy: (bytes: number) => string, nudge: () => void): object => {
+scope['cimBoot'] = (
+  text: string | [string],
+  entropy: (bytes: number) => string,
+  nudge: () => void,
+  load: (name: string) => never,
+): object => {
   delete scope['cimBoot'];
   const opening = parse(typeof text === 'string' ? text : text[0]) as Opening;
   const { capabilities, configSchema } = opening;
-  if (configSchema !== undefined || capabilities.some(({ input, output }) => input !== undefined || output !== undefined))
-    loadSchemas();
+  openParts(load);
   openOutbox(nudge);
   openWrapper(opening);
   openContext({ ...opening.workload }, deepFreeze(opening.config));
-  openPlatform(entropy, uncaught);
+  openPlatform(entropy, uncaught, opening.language ?? []);
+  if (configSchema !== undefined || capabilities.some(({ input, output }) => input !== undefined || output !== undefined))
+    loadSchemas();
   const doors = bare<unknown>();
   for (const name of keys(api)) doors[name] = (api as Record<string, unknown>)[name];
   return doors;

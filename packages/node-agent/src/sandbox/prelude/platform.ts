@@ -2,19 +2,19 @@
  * The global scope a guest finds: the language, less what could not be kept in bounds, plus a small web platform.
  *
  * Promises:
- * G1. No code from strings: `eval` and every constructor of functions throw.
- * G2. No WebAssembly, SharedArrayBuffer, Atomics: memory the limits do not count, and waiting the timeouts do not end.
+ * G1. No code from strings: `eval` and every constructor of functions throw, unless the workload was granted them.
+ * G2. No WebAssembly, SharedArrayBuffer, Atomics (memory the isolate's own limit does not count), unless it was granted them.
  * G3. FinalizationRegistry never calls back: its callbacks would run outside any timed call.
  * G4. `Error.prepareStackTrace` stays unset: it is called when a stack is read, wherever that is.
  */
+import type { LanguageGrant } from '@cim/contracts';
+import { askForNobody } from './context.ts';
+import { giveParts, isLoading, PARTS, type PartName, part } from './parts.ts';
 import { defineProperty, getPrototypeOf, now, promiseThen, SafePromise } from './primordials.ts';
 import { timerGlobals } from './timers.ts';
-import { atob, btoa, textDecoder, textEncoder } from './web/bytes.ts';
 import { cryptoOf } from './web/chance.ts';
 import { consoleDoor } from './web/console.ts';
-import { abortController, abortSignal, event, eventTarget } from './web/events.ts';
-import { isLoading } from './web/library.ts';
-import { domException, structuredClone, url, urlSearchParams } from './web/urls.ts';
+import { DOMException } from './web/exception.ts';
 
 const scope = globalThis as unknown as Record<string, unknown>;
 const resolved = SafePromise.resolve();
@@ -22,15 +22,21 @@ const resolved = SafePromise.resolve();
 const define = (name: string, value: unknown) =>
   defineProperty(scope, name, { value, writable: true, configurable: true, enumerable: false });
 
-/** Loaded when first read: most workloads use few of these, and some cost ten milliseconds. */
-function lazy(name: string, load: () => unknown): void {
+/** Of the platform's own: a class or function says its public name, since bundling renames them. */
+function offer(name: string, value: unknown): void {
+  if (typeof value === 'function' && value.name !== name) defineProperty(value, 'name', { value: name, configurable: true });
+  define(name, value);
+}
+
+/** Its part is loaded when it is first read. */
+function lazy(name: string, from: PartName): void {
   defineProperty(scope, name, {
     configurable: true,
     enumerable: false,
     get() {
-      if (isLoading()) return undefined;
-      const value = load();
-      define(name, value);
+      if (isLoading(from)) return undefined;
+      const value = part(from)[name];
+      offer(name, value);
       return value;
     },
     set(value: unknown) {
@@ -71,31 +77,65 @@ class QuietRegistry {
   }
 }
 
-/** @param failed told of errors nobody caught */
-export function openPlatform(entropy: (bytes: number) => string, failed: (where: string, error: unknown) => void): void {
-  for (const name of ['WebAssembly', 'SharedArrayBuffer', 'Atomics']) delete scope[name];
+/**
+ * @param failed told of errors nobody caught
+ * @param language parts of it that are closed but for those the manifest asks for and the configuration allows
+ */
+export function openPlatform(
+  entropy: (bytes: number) => string,
+  failed: (where: string, error: unknown) => void,
+  language: readonly LanguageGrant[],
+): void {
+  if (!language.includes('wasm')) delete scope['WebAssembly'];
+  if (!language.includes('sharedMemory')) for (const name of ['SharedArrayBuffer', 'Atomics']) delete scope[name];
   defineProperty(QuietRegistry, 'name', { value: 'FinalizationRegistry' });
   define('FinalizationRegistry', QuietRegistry);
   defineProperty(Error, 'prepareStackTrace', { get: () => undefined, set: () => {}, configurable: false, enumerable: false });
-  closeCodeFromStrings();
+  if (!language.includes('codegen')) closeCodeFromStrings();
 
-  const start = now();
-  define('performance', { now: () => now() - start, timeOrigin: start });
-  define('console', consoleDoor);
-  define('crypto', cryptoOf(entropy));
-  define('queueMicrotask', (job: unknown) => {
-    if (typeof job !== 'function') throw new TypeError('expected a function');
+  openClock();
+  const { Crypto, crypto } = cryptoOf(entropy);
+  for (const [name, value] of Object.entries({ Crypto, crypto, console: consoleDoor, DOMException, self: scope }))
+    define(name, value);
+  define('navigator', Object.freeze({ userAgent: 'CIM' }));
+  offer('reportError', (error: unknown) => failed('reportError', error));
+  offer('queueMicrotask', (fire: unknown) => {
+    if (typeof fire !== 'function') throw new TypeError('expected a function');
     promiseThen(resolved, () => {
       try {
-        job();
+        fire();
       } catch (error) {
         failed('a microtask', error);
       }
     });
   });
-  for (const [name, value] of Object.entries(timerGlobals)) define(name, value);
-  const loads = { URL: url, URLSearchParams: urlSearchParams, structuredClone, DOMException: domException, atob, btoa };
-  const more = { TextEncoder: textEncoder, TextDecoder: textDecoder, Event: event, EventTarget: eventTarget };
-  const last = { AbortController: abortController, AbortSignal: abortSignal };
-  for (const [name, load] of Object.entries({ ...loads, ...more, ...last })) lazy(name, load);
+  for (const [name, value] of Object.entries(timerGlobals)) offer(name, value);
+  for (const [from, names] of Object.entries(PARTS)) for (const name of names) lazy(name, from as PartName);
+  const { setTimeout } = timerGlobals;
+  const random = (array: Uint8Array): Uint8Array => crypto.getRandomValues(array);
+  giveParts({ DOMException: DOMException as never, setTimeout, random, ask: askForNobody, failed });
+}
+
+/** performance: time since the isolate opened, in whole milliseconds as the language has it. */
+function openClock(): void {
+  const start = now();
+  class Performance {
+    constructor() {
+      if (performance !== undefined) throw new TypeError('Illegal constructor');
+    }
+    get timeOrigin() {
+      return start;
+    }
+    now() {
+      return now() - start;
+    }
+    toJSON() {
+      return { timeOrigin: start };
+    }
+  }
+  let performance: Performance | undefined;
+  performance = new Performance();
+  defineProperty(Performance.prototype, Symbol.toStringTag, { value: 'Performance', configurable: true });
+  offer('Performance', Performance);
+  define('performance', performance);
 }

@@ -18,6 +18,7 @@ const free = <F extends (...args: any[]) => any>(fn: F) =>
   bind.bind(fn) as (self: ThisParameterType<F> extends never ? unknown : any, ...args: Parameters<F>) => ReturnType<F>;
 
 export const slice = free(String.prototype.slice) as (self: string, from: number, to?: number) => string;
+export const indexOf = free(String.prototype.indexOf) as (self: string, what: string) => number;
 export const charCodeAt = free(String.prototype.charCodeAt) as (self: string, at: number) => number;
 export const promiseThen = free(Promise.prototype.then) as (
   self: Promise<unknown>,

@@ -1,10 +1,10 @@
 /**
  * Log lines and metrics of a guest: limited in size and rate before they leave the isolate. What was dropped is counted and said.
  */
-import { LOG_LIMIT, OUT } from '../protocol.ts';
+import { type GuestLimit, LOG_LIMIT, OUT } from '../protocol.ts';
 import { describe } from './faults.ts';
 import { put, waitingLength } from './outbox.ts';
-import { bare, keys, now, slice, stringify } from './primordials.ts';
+import { bare, indexOf, keys, now, slice, stringify } from './primordials.ts';
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
@@ -18,6 +18,22 @@ let second = 0;
 let lines = 0;
 let metrics = 0;
 let dropped = 0;
+
+/** Limits run into: when that was last told, ms since 1970, and how often since. */
+const hits = bare<{ at: number; count: number }>();
+
+/** Tells the host that the guest ran into a limit that is kept in here: at once, then at most once a second. */
+export function limitHit(name: GuestLimit): void {
+  const time = now();
+  hits[name] ??= { __proto__: null, at: 0, count: 0 } as unknown as { at: number; count: number };
+  const known = hits[name]!;
+  known.count += 1;
+  if (time - known.at < 1000 && time >= known.at) return;
+  const body = `["${name}",${known.count}]`;
+  known.at = time;
+  known.count = 0;
+  put(`${OUT.limit},${body.length}`, body);
+}
 
 function turn(): void {
   const time = now();
@@ -34,7 +50,8 @@ function turn(): void {
 
 const line = (before: string, after: string): void => {
   const body = before + after;
-  put(`${OUT.log},${body.length}`, body);
+  // A place in the entry is put into the author's words by the cell, as in a fault.
+  put(`${OUT.log},${body.length}`, body, indexOf(body, 'entry.js:') !== -1);
 };
 
 /** Fields as JSON text; errors among them as their message and stack. */
@@ -49,7 +66,9 @@ function fieldsText(fields: unknown): string {
         plain[key] = value instanceof Error ? describe(value) : value;
       }
     const text = stringify(plain);
-    return text.length <= LOG_LIMIT - 2 * MESSAGE ? text : `{"truncated":true,"start":${stringify(slice(text, 0, 1024))}}`;
+    if (text.length <= LOG_LIMIT - 2 * MESSAGE) return text;
+    limitHit('log-size');
+    return `{"truncated":true,"start":${stringify(slice(text, 0, 1024))}}`;
   } catch {
     return '{"unreadable":true}';
   }
@@ -59,10 +78,12 @@ export function log(level: Level, message: unknown, fields?: unknown): void {
   turn();
   if (lines >= LINES_A_SECOND || waitingLength() > WAITING) {
     dropped += 1;
+    limitHit('log-rate');
     return;
   }
   lines += 1;
   const text = typeof message === 'string' ? message : describe(message).detail;
+  if (text.length > MESSAGE) limitHit('log-size');
   line(`["${level}",${stringify(slice(text, 0, MESSAGE))},`, `${fieldsText(fields)}]`);
 }
 
@@ -74,6 +95,7 @@ export function metric(kind: 'counter' | 'gauge' | 'histogram', name: unknown, v
   turn();
   if (metrics >= METRICS_A_SECOND || waitingLength() > WAITING) {
     dropped += 1;
+    limitHit('metric-rate');
     return;
   }
   metrics += 1;

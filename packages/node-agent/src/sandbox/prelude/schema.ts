@@ -2,9 +2,7 @@
  * Checks values against the manifest's JSON Schemas, inside the isolate: a schema is the author's, so its regular expressions and
  * depths cost the author's time, never the node's.
  */
-import { defineProperty } from './primordials.ts';
-
-declare const require: (id: string) => any;
+import { part } from './parts.ts';
 
 type Library = typeof import('@cfworker/json-schema');
 
@@ -35,22 +33,9 @@ export type Check = (value: unknown) => readonly Issue[] | undefined;
 
 let library: Library | undefined;
 
-/**
- * Loads the validator; to be called before guest code, and only where there is a schema: it costs half a millisecond. The library
- * makes one URL while it loads, as the base nobody reads; the platform's URL costs ten milliseconds, so it gets a stand-in for that
- * moment. A schema with `$id` or `$ref` has the real one.
- */
+/** Loads the validator; to be called before guest code, and only where there is a schema: it costs half a millisecond. */
 export function loadSchemas(): void {
-  const scope = globalThis as unknown as Record<string, unknown>;
-  defineProperty(scope, 'URL', {
-    value: class {
-      readonly href = 'https://cim.invalid/schema';
-    },
-    configurable: true,
-    writable: true,
-  });
-  library = require('@cfworker/json-schema') as Library;
-  delete scope['URL'];
+  library = part('schema') as Library;
 }
 
 /** A check of one schema, compiled when it is first used. @throws whatever the schema's own mistakes cause, when first used */

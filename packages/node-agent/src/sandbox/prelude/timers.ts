@@ -8,6 +8,7 @@
 import { OUT } from '../protocol.ts';
 import { put } from './outbox.ts';
 import { apply, floor, max, min, now } from './primordials.ts';
+import { limitHit } from './said.ts';
 
 const MOST = 1024;
 /** Shortest wait the host keeps, ms: a flood of short timers must not become a flood of wake-ups. */
@@ -30,7 +31,10 @@ let awaited = Number.POSITIVE_INFINITY;
 
 function add(fire: unknown, ms: unknown, args: unknown[], repeat: boolean): number {
   if (typeof fire !== 'function') throw new TypeError('expected a function');
-  if (timers.size >= MOST) throw new RangeError(`at most ${MOST} timers at a time`);
+  if (timers.size >= MOST) {
+    limitHit('timers');
+    throw new RangeError(`at most ${MOST} timers at a time`);
+  }
   const wait = max(SHORTEST, min(LONGEST, floor(Number(ms)) || 0));
   newest += 1;
   timers.set(newest, {

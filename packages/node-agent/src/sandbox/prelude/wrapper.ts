@@ -159,7 +159,7 @@ function step(batch: Batch): void {
       const lengths = at;
       at += 4;
       const callId = cut(numbers[lengths]!);
-      const correlationId = cut(numbers[lengths + 1]!);
+      const correlationId = numbers[lengths + 1] === 0 ? callId : cut(numbers[lengths + 1]!);
       const traceparent = cut(numbers[lengths + 2]!);
       const input = cut(numbers[lengths + 3]!);
       batch.at = at;

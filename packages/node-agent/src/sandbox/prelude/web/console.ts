@@ -32,6 +32,7 @@ export const consoleDoor = {
   log: printer('info'),
   info: printer('info'),
   dir: printer('info'),
+  dirxml: printer('info'),
   table: printer('info'),
   warn: printer('warn'),
   error: printer('error'),

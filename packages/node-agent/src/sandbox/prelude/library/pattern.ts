@@ -1,0 +1,2 @@
+/** URLPattern, from its polyfill. */
+export { URLPattern } from 'urlpattern-polyfill/urlpattern';
