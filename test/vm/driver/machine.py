@@ -195,7 +195,7 @@ class Machine:
         if self._process is None:
             return "(off)"
         try:
-            return self.execute("systemctl --failed --no-legend --plain; journalctl -b --no-pager -o short-monotonic | tail -n 150", timeout=60)[1]
+            return self.execute("systemctl --failed --no-legend --plain; journalctl -b --no-pager -o short-monotonic _TRANSPORT=stdout + _TRANSPORT=journal + _TRANSPORT=syslog | tail -n 80", timeout=60)[1]
         except (OSError, MachineError) as error:
             return f"(no shell: {error})\n{self._console()}"
 

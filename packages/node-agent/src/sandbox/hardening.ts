@@ -56,8 +56,8 @@ export interface Hardening {
 
 /** What a probe prints when all went well. */
 export const PROBED = 'cell-probe-passed';
-const PROBE_MS = 5_000;
-const PROBES_MS = 15_000;
+const PROBE_MS = 20_000;
+const PROBES_MS = 45_000;
 const FOLDERS = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/run/current-system/sw/bin'];
 /** Descriptor bubblewrap reads the filter from. */
 const FILTER_FD = 4;
