@@ -16,6 +16,7 @@ import { hostWithin } from './policy.ts';
 import type { Desired } from './schema/desired.ts';
 import type { Manifest } from './schema/manifest.ts';
 import type { BundleStatement, Envelope, Signature } from './schema/signature.ts';
+import { nameWithin } from './schema/token.ts';
 import type { TrustDocument, TrustRecord } from './schema/trust.ts';
 import {
   canonicalBytes,
@@ -83,16 +84,8 @@ export function validityOf({ name, key, validFrom, validUntil }: TrustedSigner, 
   return undefined;
 }
 
-const like = (name: string, pattern: string): boolean =>
-  new RegExp(
-    `^${pattern
-      .split('*')
-      .map((part) => part.replace(/[^a-z0-9-]/g, ''))
-      .join('.*')}$`,
-  ).test(name);
-
 function nameIssue(name: string, { name: whose, scopes }: TrustedSigner): Fault | undefined {
-  if (scopes?.names === undefined || scopes.names.some((pattern) => like(name, pattern))) return undefined;
+  if (scopes?.names === undefined || nameWithin(name, scopes.names)) return undefined;
   const message = `"${name}" is not among the names ${whose} may sign for [${scopes.names.join(', ')}]`;
   return new Fault('scope-exceeded', `name: ${message}`, { issues: [{ path: 'name', message }] });
 }
@@ -170,7 +163,7 @@ export function scopeIssues(manifest: Manifest, { name: whose, scopes }: Trusted
   };
   const { grants } = manifest;
   const bounds = scopes.grants ?? {};
-  within('name', [manifest.name], scopes.names, like);
+  within('name', [manifest.name], scopes.names, (name, pattern) => nameWithin(name, [pattern]));
   within('capabilities', Object.keys(manifest.capabilities), scopes.capabilities, subjectWithin);
   within('grants.publish', grants.publish, bounds.publish, subjectWithin);
   within('grants.subscribe', grants.subscribe, bounds.subscribe, subjectWithin);

@@ -10,12 +10,7 @@ import { z } from 'zod';
 import { CapabilityPattern, Digest, PublicKey, SecretName, SubjectPattern, WorkloadName } from '../ids.ts';
 import { HostPattern } from './policy.ts';
 import { Signature } from './signature.ts';
-
-/** Workload names, with `*` for any run of characters. */
-const NamePattern = z
-  .string()
-  .max(63)
-  .regex(/^[a-z0-9*](?:[a-z0-9*-]*[a-z0-9*])?$/, 'expected a workload name with "*" for any characters, e.g. "invoice-*"');
+import { NamePattern } from './token.ts';
 
 const few = <S extends z.ZodType>(item: S) => z.array(item).max(256).optional();
 
