@@ -122,6 +122,7 @@ function doorOf({ host }: Pick<Hostile, 'host'>, manifest: Manifest, id: Paramet
       limit: (of, limit) => void limitsHit(of.name).add(limit),
       rates: usual.rates,
       maxValue: bytesOf(usual.maxValue),
+      maxFetches: usual.maxFetches,
     },
   });
   return door;

@@ -200,8 +200,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     callHere: async (request) => (await router.call(request)).text,
     secret: secretReader(config.secretsDirectory, unsealer),
     limits,
-    rates: config.sandbox.rates,
-    maxValue: bytesOf(config.sandbox.maxValue),
+    sandbox: config.sandbox,
   });
   const capacity = capacityOf(config.sandbox, facts);
   const supervisor = createSupervisor({

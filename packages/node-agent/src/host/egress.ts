@@ -26,12 +26,8 @@ export type Lookup = (name: string) => Promise<readonly string[]>;
 export interface EgressOptions {
   readonly grants: readonly HttpGrant[];
   readonly clock: Clock;
-  /** A further word on each hop: why it is refused, or undefined. What the instance allows beyond what it checked at admission. */
-  readonly policy?: (hop: { readonly url: URL; readonly method: string }) => string | undefined;
   /** Default: the system's resolver. */
   readonly lookup?: Lookup;
-  /** Told of an exchange that ended, well or not: for metrics. */
-  readonly ended?: (outcome: { readonly host: string; readonly status: number | undefined; readonly bytes: number }) => void;
   /** Certificates to trust besides the system's, PEM. */
   readonly ca?: string;
   /** Requests at a time. Default 8. */
@@ -90,7 +86,7 @@ const everyAddress: Lookup = async (name) =>
   (await systemLookup(name, { all: true, verbatim: true })).map(({ address }) => address);
 
 export function createEgress(options: EgressOptions): Egress {
-  const { grants, clock, policy, lookup = everyAddress, ended, ca, concurrent = 8, perSecond = 50 } = options;
+  const { grants, clock, lookup = everyAddress, ca, concurrent = 8, perSecond = 50 } = options;
   const rate = createRate(clock, perSecond, perSecond * 2);
   const keep = { keepAlive: true, maxSockets: concurrent, maxFreeSockets: 2, timeout: IDLE_MS };
   /** Made at the first request: most workloads make none. */
@@ -112,8 +108,6 @@ export function createEgress(options: EgressOptions): Egress {
     try {
       for (let hop = 0; hop <= MOST_HOPS; hop += 1) {
         const grant = granted(url, method);
-        const why = policy?.({ url, method });
-        if (why !== undefined) throw new Fault('policy-refused', `fetch ${url.origin}: ${why}`);
         const timeoutMs = Math.min(grant.timeout === undefined ? DEFAULTS.timeoutMs : msOf(grant.timeout), MOST.timeoutMs);
         timer?.cancel();
         timer = clock.after(Math.max(1, timeoutMs - (clock.monotonic() - began)), () =>
@@ -126,7 +120,6 @@ export function createEgress(options: EgressOptions): Egress {
         const maxBytes = Math.min(grant.maxBytes === undefined ? DEFAULTS.maxBytes : bytesOf(grant.maxBytes), MOST.maxBytes);
         const agent = agentOf(url.protocol);
         const reply = await exchange({ url, method, headers: withOwn(headers, url), body, addresses, maxBytes, agent, signal });
-        ended?.({ host: url.host, status: reply.status, bytes: reply.body.length });
         const location = REDIRECTS.has(reply.status) ? reply.headers.find(([name]) => name === 'location')?.[1] : undefined;
         if (location === undefined || asked.redirect === 'manual') return answerOf(url, hop > 0, reply);
         if (asked.redirect === 'error')
@@ -142,9 +135,6 @@ export function createEgress(options: EgressOptions): Egress {
         url = next;
       }
       throw new Fault('egress-failed', `fetch ${url.host}: more than ${MOST_HOPS} redirects`);
-    } catch (error) {
-      ended?.({ host: url.host, status: undefined, bytes: 0 });
-      throw error;
     } finally {
       timer?.cancel();
     }

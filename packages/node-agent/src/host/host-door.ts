@@ -69,6 +69,8 @@ export interface HostPorts {
   readonly rates: GuestRates;
   /** Characters of JSON of the largest value. */
   readonly maxValue: number;
+  /** Requests to other hosts under way at a time. */
+  readonly maxFetches: number;
 }
 
 export interface HostDoorOptions {
@@ -138,6 +140,7 @@ export function createHostDoor({ id, manifest, ports, kv, asset, sealed, lookup 
     grants: manifest.grants.http ?? [],
     clock: ports.clock,
     perSecond: ports.rates.fetch,
+    concurrent: ports.maxFetches,
     ...(lookup ? { lookup } : {}),
   });
   const kinds = Object.keys(BURST) as Kind[];

@@ -3,12 +3,13 @@
  * What a guest may do with them is the host door's business.
  */
 import {
+  bytesOf,
   CALL_ID_HEADER,
   type Clock,
   CORRELATION_HEADER,
   Fault,
-  type GuestRates,
   type LogLine,
+  type NodeAgentConfig,
   newId,
   subjectOf,
   TIMEOUT_HEADER,
@@ -34,9 +35,8 @@ export interface HostPortsDeps {
   readonly callHere: (request: CallRequest) => Promise<string>;
   readonly secret: ReadSecret;
   readonly limits: LimitHits;
-  readonly rates: GuestRates;
-  /** Characters of JSON. */
-  readonly maxValue: number;
+  /** What a guest may ask for: rates, sizes, requests under way. */
+  readonly sandbox: Pick<NodeAgentConfig['sandbox'], 'rates' | 'maxValue' | 'maxFetches'>;
 }
 
 /** Lines that may come at once, in seconds' worth. */
@@ -45,7 +45,7 @@ const LONGEST_LINE = 64 * 1024;
 
 export function createHostPorts(deps: HostPortsDeps): HostPorts {
   const { clock, leaf, events, metrics, instance, limits } = deps;
-  const lines = deps.rates.log;
+  const lines = deps.sandbox.rates.log;
   const rates = new Map<string, Rate>();
   const elsewhere = async (subject: string, request: CallRequest): Promise<string> => {
     const head = headers();
@@ -106,7 +106,8 @@ export function createHostPorts(deps: HostPortsDeps): HostPorts {
         limits.hit(id, 'metric-names', `${metric}: more names than sandbox.metricNames allows, or no good one`);
     },
     limit: (id, limit, detail, hits) => limits.hit(id, limit, detail, hits),
-    rates: deps.rates,
-    maxValue: deps.maxValue,
+    rates: deps.sandbox.rates,
+    maxValue: bytesOf(deps.sandbox.maxValue),
+    maxFetches: deps.sandbox.maxFetches,
   };
 }

@@ -107,12 +107,6 @@ describe('what is granted', () => {
     expect((await egress.send(asked(`http://a.test:${port}/in/x`))).status).toBe(200);
   });
 
-  test('the instance has a further word on every hop', async () => {
-    const port = await web((_, response) => response.writeHead(302, { location: '/two' }).end());
-    const egress = egressOf([{ port }], { policy: ({ url }) => (url.pathname === '/two' ? 'not here' : undefined) });
-    expect(await codeOf(egress.send(asked(`http://a.test:${port}/`)))).toBe('policy-refused');
-  });
-
   test.each([
     ['host', 'grant-refused'],
     ['Transfer-Encoding', 'grant-refused'],

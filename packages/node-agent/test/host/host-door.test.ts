@@ -1,4 +1,6 @@
 /** What a guest may ask for: every operation against its grant, garbage of every shape, floods. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { type Clock, Fault, GuestRates, Manifest, systemClock } from '@cim/contracts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -40,6 +42,7 @@ function door(given: object = grants, clock: Clock = systemClock) {
     limit: (_, limit, detail, hits) => void limits.push([limit, detail, hits]),
     rates: GuestRates.parse({}),
     maxValue: 1_000_000,
+    maxFetches: 1,
   };
   const made = createHostDoor({
     id: { instance: 'cim-a', kind: 'agent', name: 'probe', version: '1.0.0', replica: 0 },
@@ -159,4 +162,23 @@ test('a secret that was handed over is taken out of logs, events and faults', as
     '["log","error","login with [secret] failed",{"nested":[{"password":"[secret]"}]}]',
     expect.stringContaining('"mail.failed",{"why":"[secret]"},"[secret]"'),
   ]);
+});
+
+test('of requests to other hosts no more than the configuration allows are under way', async () => {
+  const waiting = Promise.withResolvers<void>();
+  const server = createServer((_, response) => {
+    waiting.promise.then(() => response.end('late'));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const { port } = server.address() as AddressInfo;
+    const { ask } = door({ http: [{ host: '127.0.0.1', scheme: 'http', port, private: true }] });
+    const asked = { url: `http://127.0.0.1:${port}/`, method: 'GET', headers: [], redirect: 'follow' };
+    const first = ask('fetch', asked);
+    await expect(ask('fetch', asked)).rejects.toMatchObject(code('overloaded'));
+    waiting.resolve();
+    expect(await first).toMatchObject({ status: 200 });
+  } finally {
+    server.close();
+  }
 });
