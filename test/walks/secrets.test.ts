@@ -5,16 +5,19 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { signDesired } from '@cim/contracts';
 import { waitFor } from '@cim/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openWorld, type World } from '../world.ts';
 
 const A = 'cim-a';
+const B = 'cim-b';
 const SEALED = 'planted-sealed-4f9c2e7d51';
 const ROTATED = 'planted-rotated-88e1b0c3aa';
 const AT_START = 'planted-at-start-c0ffee42d1';
 const BY_HAND = 'planted-by-hand-7711fe02b9';
-const planted = [SEALED, ROTATED, AT_START, BY_HAND];
+const OWN_OF_B = 'planted-own-of-b-5d0a7c9e11';
+const planted = [SEALED, ROTATED, AT_START, BY_HAND, OWN_OF_B];
 const ALCHEMIST = new URL('../../packages/alchemist/bin/alchemist.mjs', import.meta.url).pathname;
 let world: World;
 
@@ -87,11 +90,24 @@ test('the command seals from standard input, lists names and removes', async () 
   expect(await names()).toEqual(['boot', 'smtp']);
 });
 
-test('the same box does not open on another instance', async () => {
-  const stored = await world.alchemist.registry.desired(A, 'agent', 'mailer');
-  const box = stored!.record.document.secrets!['smtp']!;
-  const other = (await world.statusOf('cim-b')).sealingKey;
-  expect(other).not.toBe(box.to);
+test('a box that the hub hands to another instance does not open there, whoever signed for it', async () => {
+  await world.deploySource(mailer, B, { secrets: { smtp: OWN_OF_B, boot: AT_START } });
+  expect(await world.call('mailer.prove', 'smtp', { instance: B })).toBe(digest(OWN_OF_B));
+  const { registry } = world.alchemist;
+  const [ofA, ofB] = [await registry.desired(A, 'agent', 'mailer'), await registry.desired(B, 'agent', 'mailer')];
+  const { document } = ofB!.record;
+  const moved = { ...ofA!.record.document.secrets!['smtp']!, to: document.secrets!['smtp']!.to };
+  const changed = { ...document, generation: document.generation + 1, secrets: { ...document.secrets, smtp: moved } };
+  const signatures = [signDesired(changed, world.fleet.secrets.operator.signer)];
+  await registry.putDesired({ document: changed, signatures }, ofB!.revision);
+  await world.until(B, 'mailer', ({ generation }) => generation === changed.generation, 'told of the moved box');
+  await expect(world.call('mailer.prove', 'smtp', { instance: B })).rejects.toMatchObject({
+    code: 'handler-failed',
+    detail: expect.stringContaining('does not open'),
+  });
+  // The other secret of the same document is whole.
+  expect(await world.call('mailer.prove', 'boot', { instance: B })).toBe(digest(AT_START));
+  await world.alchemist.undeploy({ name: 'mailer', instance: B });
 });
 
 test('what leaves the node says [secret] instead', async () => {
