@@ -1,11 +1,12 @@
 /**
- * A 64 MiB bundle: publish (verified, over HTTP) over a raw object-store put, and pull to the leaf (verified, on disk, fsynced) over a raw
- * object-store get on the leaf with the native hash.
+ * A 64 MiB bundle: publish (verified, over HTTP) over a raw object-store put, and pull to the leaf (verified, on disk, fsynced) over the
+ * same chunks got raw on the leaf: in batches, neither hashed nor kept.
  */
 import { randomBytes } from 'node:crypto';
-import { objectName, topology } from '@cim/contracts';
+import { dataOf, hubInboxPrefix, objectName, streamName, topology } from '@cim/contracts';
 import { jetstream } from '@nats-io/jetstream';
 import { Objm, setSha256Backend } from '@nats-io/obj';
+import { createInbox } from '@nats-io/transport-node';
 import { median, type Row, ratioRow } from './row.ts';
 import { bundleOf, echoEntry, type World } from './world.ts';
 
@@ -15,7 +16,7 @@ export async function bundleRows(world: World, rounds: number): Promise<Row[]> {
   setSha256Backend('native');
   const size = 64 * MiB;
   const raw = await new Objm(jetstream(world.hub)).create('BENCH_RAW');
-  const rawAtLeaf = await new Objm(jetstream(world.asNode, { domain: 'hub' })).open(topology.bundles.name);
+  const store = await new Objm(jetstream(world.hub)).open(topology.bundles.name);
   const put: number[] = [];
   const publish: number[] = [];
   const get: number[] = [];
@@ -28,14 +29,8 @@ export async function bundleRows(world: World, rounds: number): Promise<Row[]> {
     );
     put.push(await seconds(() => raw.putBlob({ name: `raw-${round}` }, bundle.bytes)));
     publish.push(await seconds(() => world.alchemist.publish(bundle)));
-    get.push(
-      await seconds(async () => {
-        const object = await rawAtLeaf.get(objectName(bundle.digest));
-        const reader = object!.data.getReader();
-        while (!(await reader.read()).done);
-        if (await object!.error) throw new Error('raw get failed');
-      }),
-    );
+    const { nuid, chunks } = (await store.info(objectName(bundle.digest)))!;
+    get.push(await seconds(() => rawGet(world, nuid, chunks)));
     // From the order to deploy to the event that the bundle is pulled, verified and on disk.
     const fetched = new Promise<void>((resolve) => {
       world.leaf.subscribe(`cim.v1.evt.${world.instance}.bundle.${name}.fetched`, { max: 1, callback: () => resolve() });
@@ -55,6 +50,29 @@ export async function bundleRows(world: World, rounds: number): Promise<Row[]> {
     { name: 'publish 64 MiB', unit: 'MiB/s', value: rate(publish), floor: rate(put), ratio: rate(publish) / rate(put) },
     ratioRow('pull 64 MiB through a leaf, verified', 'MiB/s', rate(pull), rate(get), 0.8, 0.95),
   ];
+}
+
+/** Every chunk of an object, through the leaf, by as bare a client as can be: batches of direct gets (NATS ADR-31), one after the other. */
+async function rawGet({ asNode, instance }: World, nuid: string, chunks: number): Promise<void> {
+  let from = 1;
+  let left = chunks;
+  while (left > 0) {
+    const inbox = createInbox(hubInboxPrefix('node', instance));
+    const done = Promise.withResolvers<void>();
+    const batch = asNode.subscribe(inbox, {
+      callback: (error, { headers }) => {
+        if (error) return done.reject(error);
+        if (headers?.code)
+          return headers.code === 204 ? done.resolve() : done.reject(new Error(`raw get: ${headers.description}`));
+        from = Number(headers?.get('Nats-Sequence')) + 1;
+        left--;
+      },
+    });
+    const ask = { seq: from, next_by_subj: `${dataOf(topology.bundles)}.C.${nuid}`, batch: 64 };
+    asNode.publish(`$JS.hub.API.DIRECT.GET.${streamName(topology.bundles)}`, JSON.stringify(ask), { reply: inbox });
+    await done.promise;
+    batch.unsubscribe();
+  }
 }
 
 async function seconds(work: () => Promise<unknown>): Promise<number> {

@@ -1,10 +1,11 @@
 /**
- * From a change at the hub to what the leaf does about it: desired change to action (over a bare KV watch on the same leaf), and
+ * From a change at the hub to what the leaf does about it: desired change to action (over a bare pull on the same leaf), and
  * deploy to first answered call with the bundle cached.
  */
-import { desiredKey, topology } from '@cim/contracts';
-import { jetstream } from '@nats-io/jetstream';
-import { Kvm, KvWatchInclude } from '@nats-io/kv';
+import { dataOf, desiredKey, hubInboxPrefix, READERS, readerConsumer, topology } from '@cim/contracts';
+import { type ConsumerConfig, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
+import { createInbox, nanos } from '@nats-io/transport-node';
 import { atMostRow, median, percentile, type Row } from './row.ts';
 import { pause } from './waiting.ts';
 import { bundleOf, echoEntry, type World, world } from './world.ts';
@@ -32,7 +33,7 @@ export async function desiredRows(world: World, count: number): Promise<Row[]> {
     await settled(world, 'bench-change', generation);
   }
   events.unsubscribe();
-  const floor = await watchFloor(world, count);
+  const floor = await pullFloor(world, count);
   return [
     {
       name: 'desired change to action, p50',
@@ -45,18 +46,25 @@ export async function desiredRows(world: World, count: number): Promise<Row[]> {
   ];
 }
 
-/** The same way without us: a KV write at the hub to a KV watch on the leaf. */
-async function watchFloor(world: World, count: number): Promise<number[]> {
-  // The heartbeat bucket's neighbour: the node may read its own desired keys and nothing else, so the floor uses one of those. What is
-  // written is no document; the node refuses it and goes on.
+/** The same way without us: a KV write at the hub to a bare pull on the leaf, from a consumer such as the registry makes. */
+async function pullFloor(world: World, count: number): Promise<number[]> {
+  // The node may read its own desired keys and nothing else, so the floor uses one of those. What is written is no document; the node
+  // refuses it and goes on.
   const bucket = await new Kvm(jetstream(world.hub)).open(topology.desired.name);
   const key = `${world.instance}.agent.bench-floor`;
-  const watched = await new Kvm(jetstream(world.asNode, { domain: 'hub' })).open(topology.desired.name, { bindOnly: true });
-  const watch = await watched.watch({ key, include: KvWatchInclude.UpdatesOnly });
+  const { stream, config } = readerConsumer(world.instance, { row: 'desired', slot: READERS - 1, from: 'last' });
+  const jsm = await jetstreamManager(world.hub);
+  const consumer = { ...config, filter_subject: `${dataOf(topology.desired)}.${key}`, deliver_policy: DeliverPolicy.New };
+  await jsm.consumers.add(stream, consumer as Partial<ConsumerConfig>);
   let heard: (() => void) | undefined;
-  void (async () => {
-    for await (const _ of watch) heard?.();
-  })();
+  const inbox = createInbox(hubInboxPrefix('node', world.instance));
+  const pulled = world.asNode.subscribe(inbox, { callback: (_, { headers }) => void (headers?.code ? undefined : heard?.()) });
+  world.asNode.publish(
+    `$JS.hub.API.CONSUMER.MSG.NEXT.${stream}.${config.name}`,
+    JSON.stringify({ batch: count + 1, expires: nanos(100_000) }),
+    { reply: inbox },
+  );
+  await world.asNode.flush();
   const took: number[] = [];
   for (let i = 0; i < count; i++) {
     const seen = new Promise<void>((resolve) => {
@@ -67,7 +75,8 @@ async function watchFloor(world: World, count: number): Promise<number[]> {
     await seen;
     took.push(performance.now() - begun);
   }
-  watch.stop();
+  pulled.unsubscribe();
+  await jsm.consumers.delete(stream, config.name);
   await bucket.purge(key);
   return took;
 }

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: figures over a floor of the same run. `--json` prints one row per line, `--quick` takes fewer rounds, `--only NAME`
- * runs one part (calls, desired, start, bundles, trust, neighbours, asleep, peers, crowd). Exit code 0 also when a bar is missed: a figure is a finding, not a failure;
- * `--gate` makes a missed bar exit 1.
+ * runs one part (calls, desired, start, bundles, trust, enrolment, readers, neighbours, asleep, peers, crowd). Exit code 0 also when a bar is
+ * missed: a figure is a finding, not a failure; `--gate` makes a missed bar exit 1.
  */
 import os from 'node:os';
 import { parseArgs } from 'node:util';
@@ -10,8 +10,10 @@ import { bundleRows } from './bundles.ts';
 import { callRows } from './calls.ts';
 import { crowdRows } from './crowd.ts';
 import { coldStartRows, desiredRows, nothingWarmRow } from './deploys.ts';
+import { enrolmentRows } from './enrolment.ts';
 import { neighbourRows } from './neighbours.ts';
 import { peerRows } from './peers.ts';
+import { readerRows } from './readers.ts';
 import type { Row } from './row.ts';
 import { trustRows } from './trust.ts';
 import { type World, world } from './world.ts';
@@ -31,6 +33,9 @@ const parts: Record<string, (here: World) => Promise<Row[]>> = {
   start: async (here) => [...(await coldStartRows(here, quick ? 4 : 12)), await nothingWarmRow(quick ? 2 : 6)],
   bundles: (here) => bundleRows(here, quick ? 1 : 3),
   trust: (here) => trustRows(here, quick ? 5 : 15),
+  // Needs a fleet with identities.
+  enrolment: () => enrolmentRows(quick ? 2 : 5, quick ? 100 : 200),
+  readers: (here) => readerRows(here, quick ? 1 : 3),
   neighbours: (here) => neighbourRows(here, quick ? 5 : 15),
   // Needs a node of its own, with another configuration.
   asleep: () => asleepRows(quick ? 3 : 8),

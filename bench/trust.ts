@@ -20,6 +20,7 @@ import {
   type Signer,
   signDesired,
   signerFromSeed,
+  systemClock,
   TrustDocument,
   topology,
   trustOf,
@@ -27,6 +28,8 @@ import {
 import { jetstream } from '@nats-io/jetstream';
 import { createAccount, createOperator } from '@nats-io/nkeys';
 import { Objm, setSha256Backend } from '@nats-io/obj';
+import { createBundleFetch } from '../packages/node-agent/src/hub/bundle-fetch.ts';
+import type { Leaf } from '../packages/node-agent/src/hub/leaf.ts';
 import { atMostRow, median, type Row, ratioRow } from './row.ts';
 import { bundleOf, echoEntry, type World } from './world.ts';
 
@@ -152,7 +155,10 @@ function logRow(rounds: number): Row {
   return { name: 'reading the transparency log', unit: 'entries/s', value: entries.length / median(times) };
 }
 
-/** A get of 4 MiB at the hub with everything a node checks, over the raw get with the native hash. */
+/**
+ * A get of 4 MiB at the hub as a node gets it: by its own reader, hashed as it arrives, opened once it is whole and right. Over the object
+ * store's own get, which hashes natively too and checks nothing else.
+ */
 async function pullRow(
   world: World,
   bundle: ReturnType<World['alchemist']['sign']>,
@@ -162,32 +168,38 @@ async function pullRow(
   setSha256Backend('native');
   await world.alchemist.publish(bundle);
   const store = await new Objm(jetstream(world.hub)).open(topology.bundles.name);
-  const get = async (each: (chunk: Uint8Array) => void) => {
+  const get = async () => {
     const object = await store.get(objectName(bundle.digest));
     const reader = object!.data.getReader();
-    for (let read = await reader.read(); !read.done; read = await reader.read()) each(read.value);
+    while (!(await reader.read()).done);
     if (await object!.error) throw new Error('raw get failed');
+  };
+  const fetch = createBundleFetch({
+    clock: systemClock,
+    leaf: { ready: async () => world.hub } as unknown as Leaf,
+    hubDomain: 'hub',
+    inboxPrefix: '_INBOX',
+  });
+  const getVerified = async () => {
+    const { statement, signer: by } = judgeStatement(bundle.envelope, trust, Date.now());
+    const hash = createHash('sha256');
+    const { chunks } = await fetch(bundle.digest, bundle.size, 0, new AbortController().signal);
+    const held: Uint8Array[] = [];
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      held.push(chunk);
+    }
+    if (`sha256:${hash.digest('hex')}` !== statement.digest) throw new Error('the bytes are not those of the digest');
+    judgeManifest((await readBundle(held)).manifest, by);
   };
   const raw: number[] = [];
   const verified: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    raw.push(await seconds(() => get(() => {})));
-    verified.push(
-      await seconds(async () => {
-        const { statement, signer: by } = judgeStatement(bundle.envelope, trust, Date.now());
-        const hash = createHash('sha256');
-        const chunks: Uint8Array[] = [];
-        await get((chunk) => {
-          hash.update(chunk);
-          chunks.push(chunk);
-        });
-        if (`sha256:${hash.digest('hex')}` !== statement.digest) throw new Error('the bytes are not those of the digest');
-        judgeManifest((await readBundle(chunks)).manifest, by);
-      }),
-    );
+  for (let round = 0; round < rounds * 3; round++) {
+    raw.push(await seconds(get));
+    verified.push(await seconds(getVerified));
   }
   const rate = (times: readonly number[]) => bundle.size / MiB / median(times);
-  return ratioRow('get 4 MiB with all a node checks, over a raw get', 'MiB/s', rate(verified), rate(raw), 0.7, 0.9);
+  return ratioRow('get 4 MiB as a node does, with all it checks, over a raw get', 'MiB/s', rate(verified), rate(raw), 0.8, 0.9);
 }
 
 /** Median µs of a synchronous work, in runs of 50. */

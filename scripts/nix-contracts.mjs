@@ -1,12 +1,16 @@
 /**
  * What packages/contracts says, as JSON on standard output, for nix-check to compare with: where the options of both `settings` (their
- * names come as the first argument, JSON) differ from the keys of the configurations, and the permissions of the hub's parties. Runs on Node 24, like everything that loads our packages.
+ * names come as the first argument, JSON) differ from the keys of the configurations, the permissions of the hub's parties, and what
+ * crosses between its accounts. Runs on Node 24, like everything that loads our packages.
  */
 import {
   Bytes,
   Cpu,
+  crossings,
   DurationText,
+  domainMappings,
   InstanceId,
+  leafLimitsKept,
   NodeAgentConfig,
   PublicKey,
   permissionsOf,
@@ -26,6 +30,20 @@ const SAMPLES = {
   ],
 };
 
+/** Versions of nats-server around each floor, as nixpkgs might carry them. */
+const SERVERS = [
+  '2.9.25',
+  '2.10.29',
+  '2.11.0',
+  '2.11.15',
+  '2.11.16',
+  '2.11.20',
+  '2.12.0',
+  '2.12.6',
+  '2.12.7',
+  '2.12.10',
+].concat(['2.13.0', '2.13.99', '2.14.0-RC.1', '2.14.0', '2.14.3', '2.15.1', '2.20.0', '3.0.0', '1.4.1', 'unstable']);
+
 const PLACEHOLDER = 'instance-id';
 
 const names = JSON.parse(process.argv[2]);
@@ -42,10 +60,13 @@ process.stdout.write(
     samples: Object.entries(SAMPLES).flatMap(([type, [schema, values]]) =>
       values.map((value) => ({ type, value, good: schema.safeParse(value).success })),
     ),
+    servers: SERVERS.map((version) => ({ version, keeps: leafLimitsKept(version) })),
     permissions: {
       placeholder: PLACEHOLDER,
       node: permissionsOf('node', PLACEHOLDER),
       registry: permissionsOf('registry', PLACEHOLDER),
+      crossings: crossings(),
+      domainMappings,
     },
   }),
 );

@@ -60,7 +60,7 @@ export async function setup(parts = {}) {
 async function look(wanted) {
   if (!packagesAreFresh() || (wanted.build && !buildIsFresh())) return undefined;
   const [node, server] = await Promise.all([findNode(), wanted.natsServer ? findNatsServer() : undefined]);
-  if (wanted.natsServer && server?.found === undefined) return undefined;
+  if (wanted.natsServer && !server?.settled) return undefined;
   return place(node, server?.found);
 }
 
@@ -70,11 +70,10 @@ async function make(wanted, onStart) {
   const node = await findNode();
   if (wanted.build && !buildIsFresh()) await watched('building', () => build(node, onStart));
   if (!wanted.natsServer) return place(node);
-  const { found, unfit } = await findNatsServer();
-  return place(
-    node,
-    found ?? (await watched('fetching nats-server from the Debian archive', () => fetchNatsServer(unfit, onStart))),
-  );
+  const seen = await findNatsServer();
+  if (seen.settled) return place(node, seen.found);
+  const tell = (line) => process.stderr.write(`setup: ${line}\n`);
+  return place(node, await watched('fetching nats-server from the Debian archive', () => fetchNatsServer(seen, onStart, tell)));
 }
 
 function place(node, natsServer) {

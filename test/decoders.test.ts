@@ -52,6 +52,7 @@ const tried: Readonly<Record<string, readonly string[]>> = {
   'node-agent/src/desired/store.ts': ['packages/node-agent/test/desired/store.test.ts'],
   'node-agent/src/enrol/ask-registry.ts': [SCHEMAS],
   'node-agent/src/enrol/command.ts': [SCHEMAS],
+  'node-agent/src/enrol/credentials-file.ts': ['packages/node-agent/test/enrol/enrol.test.ts'],
   'node-agent/src/host/egress.ts': ['packages/node-agent/test/host/egress.test.ts'],
   'node-agent/src/host/host-door.ts': [DOOR],
   'node-agent/src/host/redact.ts': [OWN],

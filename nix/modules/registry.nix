@@ -147,9 +147,15 @@ in
       settings.jetstream.domain = cfg.settings.nats.domain;
       authorization.internalUsers = lib.mkIf guarded (
         # "registry" is how every registry names its inboxes, whatever its login.
-        { cim-registry.permissions = import ./nats/permissions.nix { party = "registry"; id = "registry"; }; }
+        {
+          cim-registry = {
+            account = "HUB";
+            permissions = import ./nats/permissions.nix { party = "registry"; id = "registry"; };
+          };
+        }
         // lib.mapAttrs (id: leaf: {
           inherit (leaf) passwordFile;
+          account = "CIM";
           permissions = import ./nats/permissions.nix { party = "node"; inherit id; };
         }) cfg.instances
       );

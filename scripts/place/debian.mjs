@@ -15,8 +15,8 @@ import { SetupError } from './progress.mjs';
 import { CACHE } from './root.mjs';
 import { mainArchives, parseList, parseStanzas, renderStanza } from './sources.mjs';
 
-/** Suites that carry a nats-server new enough, the steadier one first. */
-export const SUITES = ['trixie', 'forky'];
+/** Newer suites than most systems', the steadier one first. */
+const SUITES = ['trixie', 'forky'];
 
 const APT = join(CACHE, 'apt');
 const UPDATE_MS = 300_000;

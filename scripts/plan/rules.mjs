@@ -102,7 +102,7 @@ export const arrows = [
     from: {
       path: '^packages/[^/]+/src/',
       pathNot: all(
-        '^packages/contracts/src/(bus|signing|sealing|keys|identity)[^/]*(\\.ts$|/)',
+        '^packages/contracts/src/(bus|ed25519|signing|sealing|keys|identity)[^/]*(\\.ts$|/)',
         '^packages/registry/src/(store|registry\\.ts$|keys)',
         '^packages/node-agent/src/(hub/|node\\.ts$|keys)',
         '^packages/alchemist/src/(connection|keys)',

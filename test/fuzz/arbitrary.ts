@@ -67,7 +67,7 @@ export const anything: fc.Arbitrary<unknown> = fc.oneof(
 );
 
 /** One value somewhere inside is replaced by anything, or a key is taken out or put in. */
-function spoiled(value: unknown): fc.Arbitrary<unknown> {
+export function spoiled(value: unknown): fc.Arbitrary<unknown> {
   if (Array.isArray(value) && value.length > 0)
     return fc.oneof(
       anything,

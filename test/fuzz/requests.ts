@@ -2,7 +2,7 @@
  * Requests from the registry's own description of itself: every operation, every role, values that nearly fit.
  */
 import fc from 'fast-check';
-import { anything, around, fitting, type Known, nasty, type Schema } from './arbitrary.ts';
+import { anything, around, fitting, type Known, nasty, type Schema, spoiled } from './arbitrary.ts';
 
 interface Parameter {
   readonly in: 'path' | 'query' | 'header';
@@ -54,7 +54,8 @@ export interface FuzzRequest {
 
 /** A body that would be taken, at the path and with the headers it is meant for. */
 export interface Given {
-  readonly value: unknown;
+  /** Made when it is sent; undefined where the operation takes none. */
+  readonly make: () => unknown;
   readonly at?: Readonly<Record<string, string>>;
 }
 
@@ -76,7 +77,7 @@ const asText = (value: unknown): string => (typeof value === 'string' ? value : 
 
 /** Requests to one operation, mostly such as get somewhere. */
 export function requestsTo(operation: Operation, pools: Pools): fc.Arbitrary<FuzzRequest> {
-  const { parameters, path, method } = operation;
+  const { parameters } = operation;
   const part = (parameter: Parameter) => {
     const good = fitting(parameter.schema, pools, 0);
     const value = fc.oneof({ arbitrary: good, weight: 8 }, { arbitrary: nasty, weight: 1 }, { arbitrary: anything, weight: 1 });
@@ -100,23 +101,39 @@ export function requestsTo(operation: Operation, pools: Pools): fc.Arbitrary<Fuz
       weight: 1,
     },
   );
-  const key = `${method} ${path}`;
   return fc
-    .record({ values, extra, role: fc.constantFrom(...pools.roles), sent: bodyOf(operation, key, pools) })
-    .map((made) => {
-      let target = path;
-      const query = new URLSearchParams();
-      const headers: Record<string, string> = { ...made.extra, ...made.sent.headers };
-      parameters.forEach((parameter, i) => {
-        const value = made.sent.at?.[parameter.name] ?? made.values[i];
-        if (value === undefined) return;
-        if (parameter.in === 'path') target = target.replace(`{${parameter.name}}`, encodeURIComponent(value.toWellFormed()));
-        else if (parameter.in === 'query') query.append(parameter.name, value.toWellFormed());
-        else headers[parameter.name] ??= clean(value);
-      });
-      const text = query.toString();
-      return { operation, role: made.role, path: text === '' ? target : `${target}?${text}`, headers, body: made.sent.body };
-    });
+    .record({ values, extra, role: fc.constantFrom(...pools.roles), sent: bodyOf(operation, keyOf(operation), pools) })
+    .map(({ values: all, extra: more, role, sent }) =>
+      requestOf(operation, role, all, { ...sent, headers: { ...more, ...sent.headers } }),
+    );
+}
+
+/** Each request that is there to be taken, whole, from somebody who may: what comes first, so that what follows finds something. */
+export function meantFor(operation: Operation, pools: Pools): FuzzRequest[] {
+  const role = operation.roles.at(-1) ?? 'nobody';
+  const [type] = Object.keys(operation.body ?? {});
+  if (type !== undefined && type !== 'application/json')
+    return pools.bundles.map(({ bytes, envelope }) =>
+      requestOf(operation, role, [], { headers: uploadHeaders(envelope), body: bytes }),
+    );
+  return (pools.bodies[keyOf(operation)] ?? []).map((given) => requestOf(operation, role, [], sentOf(given, type)));
+}
+
+const keyOf = ({ method, path }: Operation) => `${method} ${path}`;
+
+function requestOf(operation: Operation, role: string, values: readonly (string | undefined)[], sent: Sent): FuzzRequest {
+  let target = operation.path;
+  const query = new URLSearchParams();
+  const headers: Record<string, string> = { ...sent.headers };
+  operation.parameters.forEach((parameter, i) => {
+    const value = sent.at?.[parameter.name] ?? values[i];
+    if (value === undefined) return;
+    if (parameter.in === 'path') target = target.replace(`{${parameter.name}}`, encodeURIComponent(value.toWellFormed()));
+    else if (parameter.in === 'query') query.append(parameter.name, value.toWellFormed());
+    else headers[parameter.name] ??= clean(value);
+  });
+  const text = query.toString();
+  return { operation, role, path: text === '' ? target : `${target}?${text}`, headers, body: sent.body };
 }
 
 interface Sent {
@@ -128,7 +145,11 @@ interface Sent {
 
 function bodyOf(operation: Operation, key: string, pools: Pools): fc.Arbitrary<Sent> {
   const [type, content] = Object.entries(operation.body ?? {})[0] ?? [];
-  if (type === undefined) return fc.constant({ headers: {}, body: undefined });
+  const given = pools.bodies[key] ?? [];
+  if (type === undefined) {
+    const none: Sent = { headers: {}, body: undefined };
+    return fc.constantFrom(none, none, ...given.map((one) => sentOf(one, undefined)));
+  }
   const garbage = fc.oneof(
     fc.string({ maxLength: 300 }),
     fc.uint8Array({ maxLength: 300 }),
@@ -142,18 +163,16 @@ function bodyOf(operation: Operation, key: string, pools: Pools): fc.Arbitrary<S
   const whole = (body: fc.Arbitrary<string | Uint8Array>) =>
     fc.tuple(types, body).map(([said, bytes]) => ({ headers: { 'content-type': said }, body: bytes }));
   if (type !== 'application/json') return fc.oneof(upload(pools), whole(garbage));
-  const given = pools.bodies[key];
   const schema = content?.schema ?? {};
   const made = whole(around(schema, pools).map((value) => JSON.stringify(value) ?? ''));
-  const meant = (given ?? []).map(({ value, at }) =>
-    fc.oneof({ arbitrary: fc.constant(value), weight: 2 }, { arbitrary: spoiledOf(value, pools), weight: 1 }).map(
-      (body): Sent => ({
-        ...(at === undefined ? {} : { at }),
-        headers: { 'content-type': type },
-        body: JSON.stringify(body),
-      }),
-    ),
-  );
+  const meant = given.map((one) => {
+    const whole = fc.constant(undefined).map(() => sentOf(one, type));
+    const bad = fc
+      .constant(undefined)
+      .chain(() => spoiledOf(one.make(), pools))
+      .map((value) => sentOf({ ...one, make: () => value }, type));
+    return fc.oneof({ arbitrary: whole, weight: 2 }, { arbitrary: bad, weight: 1 });
+  });
   return fc.oneof(
     { arbitrary: made, weight: 4 },
     { arbitrary: whole(garbage), weight: 1 },
@@ -161,34 +180,42 @@ function bodyOf(operation: Operation, key: string, pools: Pools): fc.Arbitrary<S
   );
 }
 
-/** A body that would be taken, with one thing changed. */
+const sentOf = ({ make, at }: Given, type: string | undefined): Sent => ({
+  ...(at === undefined ? {} : { at }),
+  headers: type === undefined ? {} : { 'content-type': type },
+  body: type === undefined ? undefined : JSON.stringify(make()),
+});
+
+/** A body that would be taken, with one thing changed: somewhere deep inside, or at its top. */
 const spoiledOf = (value: unknown, pools: Pools): fc.Arbitrary<unknown> =>
   fc.oneof(
+    spoiled(value),
     fc
       .constantFrom(...Object.keys(value as object))
       .chain((key) => anything.map((put) => ({ ...(value as object), [key]: put }))),
     around({ type: 'object', properties: {} }, pools).map((more) => ({ ...(value as object), ...(more as object) })),
   );
 
+const uploadHeaders = (envelope: unknown) => ({
+  'content-type': 'application/vnd.cim.bundle',
+  'cim-envelope': Buffer.from(JSON.stringify(envelope)).toString('base64'),
+});
+
 function upload({ bundles }: Pools): fc.Arbitrary<Sent> {
-  const headersOf = (envelope: unknown) => ({
-    'content-type': 'application/vnd.cim.bundle',
-    'cim-envelope': Buffer.from(JSON.stringify(envelope)).toString('base64'),
-  });
   const one = fc.constantFrom(...bundles);
   return fc.oneof(
-    one.map(({ bytes, envelope }) => ({ headers: headersOf(envelope), body: bytes })),
+    one.map(({ bytes, envelope }) => ({ headers: uploadHeaders(envelope), body: bytes })),
     fc.tuple(one, fc.nat(), fc.nat(255)).map(([{ bytes, envelope }, at, put]) => {
       const changed = Uint8Array.from(bytes);
       changed[at % changed.length] = put;
-      return { headers: headersOf(envelope), body: changed };
+      return { headers: uploadHeaders(envelope), body: changed };
     }),
-    fc.tuple(one, one).map(([{ bytes }, { envelope }]) => ({ headers: headersOf(envelope), body: bytes })),
+    fc.tuple(one, one).map(([{ bytes }, { envelope }]) => ({ headers: uploadHeaders(envelope), body: bytes })),
     fc
       .tuple(one, fc.nat(200))
-      .map(([{ bytes, envelope }, length]) => ({ headers: headersOf(envelope), body: bytes.subarray(0, length) })),
+      .map(([{ bytes, envelope }, length]) => ({ headers: uploadHeaders(envelope), body: bytes.subarray(0, length) })),
     fc.tuple(one, anything).map(([{ bytes, envelope }, put]) => ({
-      headers: headersOf({ ...(envelope as object), signatures: put }),
+      headers: uploadHeaders({ ...(envelope as object), signatures: put }),
       body: bytes,
     })),
     fc.tuple(one, nasty).map(([{ bytes }, text]) => ({

@@ -2,9 +2,12 @@
  * Trust from end to end: a publisher joins by a document operators signed, publishes, runs on a node that believes only its own keys and
  * the log, is revoked, stops at once, and stays off when the node boots alone.
  */
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { Bundle } from '@cim/alchemist';
 import { type PublicKey, type Signer, signerFromSeed, systemClock, waitUntil } from '@cim/contracts';
 import { type TestBundleOptions, testBundle, testPublisher } from '@cim/testkit';
@@ -12,6 +15,7 @@ import { createAccount } from '@nats-io/nkeys';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openWorld, type World } from '../world.ts';
 
+const ALCHEMIST = fileURLToPath(new URL('../../packages/alchemist/dist/cli/main.js', import.meta.url));
 const A = 'cim-a';
 const guest = testPublisher('guest');
 const logSeed = new TextDecoder().decode(createAccount().getSeed());
@@ -79,6 +83,18 @@ test('an auditor finds the whole of it in the log, with the head the node vouche
     ['catalog', true],
     ['trust document', true],
   ]);
+});
+
+test('the profile of the fleet is all a desk needs to judge as the nodes do, the document its operator signed included', async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    ALCHEMIST,
+    ...['verify', 'guest@1.0.0', '--profile', world.fleet.profileFile, '--json'],
+  ]);
+  const { results } = JSON.parse(stdout) as { results: { check: string; result: string; evidence: string }[] };
+  const of = (check: string) => results.find((one) => one.check === check);
+  expect(results.filter(({ result }) => result === 'failed')).toEqual([]);
+  expect(of('signer trusted')?.result).toBe('ok');
+  expect(of('scope')?.result).toBe('ok');
 });
 
 test('revoked, it stops at once; the other workload does not notice; alone at boot it stays off', async () => {

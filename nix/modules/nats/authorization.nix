@@ -43,14 +43,14 @@ let
     map (user: {
       # A user with neither is refused below, in words that need a name.
       name = if user.user != null then user.user else if user.nkey != null then user.nkey else "(without a name)";
-      inherit (user) user nkey passwordFile;
+      inherit (user) user nkey passwordFile account;
       permissions = withoutNull user.permissions;
     }) cfg.authorization.users
     ++ lib.mapAttrsToList (name: user: {
       inherit name;
       user = name;
       nkey = null;
-      inherit (user) passwordFile permissions;
+      inherit (user) passwordFile permissions account;
     }) cfg.authorization.internalUsers;
 
   hasPassword = entry: entry.nkey == null && !byCertificate;
@@ -58,6 +58,19 @@ let
   fileOf = entry: if entry.passwordFile != null then entry.passwordFile else "${config.cim.secrets.directory}/nats-${entry.name}";
   variableOf = index: "CIM_PASSWORD_${toString index}";
   names = map (entry: entry.name) entries;
+
+  # A hub has two accounts: what leaves can reach has no JetStream, and single subjects cross (docs/decisions/0013).
+  hub = lib.any (entry: entry.account != null) entries;
+  accountOf = entry: if entry.account == null then "CIM" else entry.account;
+  written = lib.imap0 (index: entry: {
+    account = accountOf entry;
+    user =
+      (if entry.nkey != null then { inherit (entry) nkey; } else { user = entry.name; })
+      // lib.optionalAttrs (hasPassword entry) { password = "$" + variableOf index; }
+      // lib.optionalAttrs (entry.permissions != { }) { inherit (entry) permissions; };
+  }) entries;
+  usersOf = account: map (one: one.user) (lib.filter (one: one.account == account) written);
+  table = builtins.fromJSON (builtins.readFile ./permissions.json);
 in
 {
   options.services.nats.authorization = {
@@ -91,6 +104,12 @@ in
               example = "/run/secrets/nats-cim-agent";
               description = "File with the password. Null: one is made at first boot, see {option}`cim.secrets.directory`.";
             };
+            account = mkOption {
+              type = types.nullOr (types.enum [ "HUB" "CIM" ]);
+              default = null;
+              example = "HUB";
+              description = "On a hub, the account of the user: `CIM`, where leaves and people are, or `HUB`, where JetStream is. Null: `CIM`.";
+            };
             permissions = {
               publish = permissionOption "publish to";
               subscribe = permissionOption "subscribe to";
@@ -121,6 +140,12 @@ in
               example = "/run/secrets/leaf";
               description = "File with the password; null: made at first boot.";
             };
+            account = mkOption {
+              type = types.nullOr (types.enum [ "HUB" "CIM" ]);
+              default = null;
+              example = "HUB";
+              description = "Account of the hub; null on a leaf.";
+            };
             permissions = mkOption {
               type = types.attrsOf types.anything;
               default = { };
@@ -136,12 +161,39 @@ in
   };
 
   config = lib.mkIf (cfg.enable && entries != [ ]) {
-    services.nats.settings.authorization.users = lib.imap0 (
-      index: entry:
-      (if entry.nkey != null then { inherit (entry) nkey; } else { user = entry.name; })
-      // lib.optionalAttrs (hasPassword entry) { password = "$" + variableOf index; }
-      // lib.optionalAttrs (entry.permissions != { }) { inherit (entry) permissions; }
-    ) entries;
+    services.nats.settings =
+      if hub then
+        {
+          accounts = {
+            HUB = {
+              jetstream = "enabled";
+              users = usersOf "HUB";
+              exports = map (
+                { subject, answers }:
+                {
+                  service = subject;
+                  accounts = [ "CIM" ];
+                }
+                // lib.optionalAttrs (answers == "many") { response_type = "stream"; }
+              ) table.crossings;
+            };
+            CIM = {
+              users = usersOf "CIM";
+              imports = map (
+                { subject, ... }:
+                {
+                  service = {
+                    account = "HUB";
+                    inherit subject;
+                  };
+                }
+              ) table.crossings;
+              mappings = table.domainMappings;
+            };
+          };
+        }
+      else
+        { authorization.users = map (one: one.user) written; };
 
     services.nats.secretVariables = lib.listToAttrs (
       lib.concatLists (

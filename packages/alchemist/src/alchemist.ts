@@ -316,7 +316,7 @@ export class Alchemist {
 
   /** Secrets of deployed workloads, sealed to their nodes. */
   get secrets(): Secrets {
-    return secretsOf(this.#deployer(), knownNodesOf(this.#around, this.profile), course);
+    return secretsOf((draft) => this.#deployer(draft), knownNodesOf(this.#around, this.profile), course);
   }
 
   #deployer(draft?: Deployer['instead']): Deployer {

@@ -108,15 +108,6 @@ export async function openConnection(address: NatsAddress) {
     /** Round trip to the server, ms. */
     rtt: () => nc.rtt(),
 
-    /** What the hub says of its JetStream to this user: undefined where the user may not ask. */
-    async jetstream(timeoutMs: number): Promise<{ readonly domain: string; readonly streams: number } | undefined> {
-      const nobody = new Fault('hub-unreachable', 'JetStream is off on this nats-server');
-      const reply = await outward(() => send(nc, '$JS.API.INFO', '', timeoutMs, nobody));
-      const info = reply.json<{ domain?: string; streams?: number; error?: { description: string } }>();
-      if (info.error) throw new Fault('hub-unreachable', `JetStream: ${info.error.description}`);
-      return { domain: info.domain ?? '', streams: info.streams ?? 0 };
-    },
-
     /** Log lines as they are said, of this level and worse. @returns ends the listening */
     logs({ instance, workload, level = 'debug' }: LogFilter, onLine: (line: LogLine) => void): () => void {
       // A level is a token of the subject: all of them is one subscription, some of them are one each.

@@ -82,13 +82,6 @@ export async function* diagnose(alchemist: Alchemist, instance?: string): AsyncG
       return pass(`${nats.server} answers in ${await nats.rtt()} ms`);
     });
     if (connected) {
-      yield* ask('hub JetStream', async () => {
-        const found = await (await alchemist.connection()).jetstream(3_000);
-        const evidence = `domain ${found?.domain || '(none)'}, ${found?.streams ?? 0} streams`;
-        return found?.domain === 'hub'
-          ? pass(evidence)
-          : warn(evidence, 'this address is not the hub: calls work, the domain should be "hub"');
-      });
       for (const { instance: id } of nodes) {
         yield* ask(`probe ${id}`, async () => {
           const nats = await alchemist.connection();

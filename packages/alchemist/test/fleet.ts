@@ -63,6 +63,7 @@ export async function testFleet(instance: string): Promise<TestFleet> {
       party('registry'),
       { user: 'node', password: 'pw', party: { party: 'node', id: instance } },
       { user: 'admin', password: 'pw' },
+      { user: 'watcher', password: 'pw', account: 'CIM' },
     ],
   });
   const tokens = { boss: ['admin'], viewer: ['viewer'] };
@@ -94,8 +95,10 @@ export async function testFleet(instance: string): Promise<TestFleet> {
     once(registry, 'exit').then(([code]) => Promise.reject(new Error(`the registry ended with ${code}`))),
   ]);
   const { url } = JSON.parse(line) as { url: string };
-  const nc = await connect({ servers: nats.url, user: 'admin', pass: 'pw', inboxPrefix: inboxPrefix('node', instance) });
-  const node = await toldNode(nc, instance);
+  // What it reads and writes of the hub's state, and how it speaks: without a leaf the two accounts are reached by two users.
+  const state = await connect({ servers: nats.url, user: 'admin', pass: 'pw' });
+  const nc = await connect({ servers: nats.url, user: 'watcher', pass: 'pw', inboxPrefix: inboxPrefix('node', instance) });
+  const node = await toldNode(nc, state, instance);
   return {
     root,
     url,
@@ -104,6 +107,7 @@ export async function testFleet(instance: string): Promise<TestFleet> {
       registry.kill('SIGTERM');
       if (registry.exitCode === null) await once(registry, 'exit');
       await nc.close();
+      await state.close();
       await nats[Symbol.asyncDispose]();
     },
     env: {
@@ -118,10 +122,10 @@ export async function testFleet(instance: string): Promise<TestFleet> {
   };
 }
 
-async function toldNode(nc: NatsConnection, instance: string): Promise<ToldNode> {
+async function toldNode(nc: NatsConnection, state: NatsConnection, instance: string): Promise<ToldNode> {
   const desired = new Map<string, Desired>();
   const asked = new Map<string, number>();
-  const kv = new Kvm(nc);
+  const kv = new Kvm(state);
   const documents = await kv.open('CIM_DESIRED');
   const nodes = await kv.open('CIM_NODES');
   const watch = await documents.watch({ key: `${instance}.>` });
@@ -168,7 +172,7 @@ async function toldNode(nc: NatsConnection, instance: string): Promise<ToldNode>
       const [entity = '', name = ''] = type.split('.');
       const params = { instance, entity, id: subject, event: name };
       publish(nc, 'event', params, event);
-      await jetstream(nc).publish(`cim.v1.fwd.${instance}.${entity}.${subject}.${name}`, JSON.stringify(event), {
+      await jetstream(state).publish(`cim.v1.fwd.${instance}.${entity}.${subject}.${name}`, JSON.stringify(event), {
         msgID: event.id,
       });
     },

@@ -6,7 +6,17 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { headOf, type LogBody, type LogEntry, nextLogEntry, signerFromSeed, streamName, topology } from '@cim/contracts';
+import {
+  headOf,
+  type LogBody,
+  type LogEntry,
+  newSealingSeed,
+  nextLogEntry,
+  signerFromSeed,
+  streamName,
+  topology,
+  unsealerFromSeed,
+} from '@cim/contracts';
 import { natsServer, type TestNats } from '@cim/testkit';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
@@ -207,6 +217,37 @@ describe('two operators', () => {
     expect([again.code, again.err]).toEqual([1, expect.stringContaining('revision-conflict')]);
   });
 
+  it('seal a secret the same way: what goes from hand to hand holds the box and not the value', async () => {
+    const node = unsealerFromSeed(newSealingSeed());
+    await writeFile(join(root, 'value.txt'), 'correct horse battery staple\n');
+    const seal = ['secrets', 'set', 'hello', 'token', '-i', 'cim-a', '--file', 'value.txt', '--key', node.publicKey];
+    const alone = await run([...seal, '--no-wait']);
+    expect([alone.code, alone.err]).toEqual([3, expect.stringContaining('threshold-unmet')]);
+    const written = await good([...seal, '--out', 'secret.json']);
+    expect(written.out).toContain('another operator: alchemist sign secret.json; then alchemist submit secret.json');
+    expect(written.err).not.toContain('stored');
+    const text = await readFile(join(root, 'secret.json'), 'utf8');
+    expect(text).not.toContain('correct horse');
+    const { document } = JSON.parse(text).record;
+    const context = { instance: 'cim-a', kind: 'agent', name: 'hello', secret: 'token' } as const;
+    expect(node.open(document.secrets.token, context)).toBe('correct horse battery staple');
+    // Nothing has changed yet.
+    expect((await json(['secrets', 'list', 'hello', '-i', 'cim-a'])).secrets).toEqual([]);
+    await good(['sign', 'secret.json', '--operator-seed', 'ben.seed'], { CIM_REGISTRY_URL: '' });
+    await good(['submit', 'secret.json', '--no-wait']);
+    expect((await json(['secrets', 'list', 'hello', '-i', 'cim-a'])).secrets).toEqual([
+      { secret: 'token', to: node.publicKey },
+    ]);
+    const gone = ['secrets', 'remove', 'hello', 'token', '-i', 'cim-a'];
+    await good([...gone, '--out', 'without.json']);
+    await good(['sign', 'without.json', '--operator-seed', 'ben.seed']);
+    await good(['submit', 'without.json', '--no-wait']);
+    expect((await json(['secrets', 'list', 'hello', '-i', 'cim-a'])).secrets).toEqual([]);
+    // Both keys at hand need no paper.
+    await good([...seal, '--no-wait', '--operator-seed', 'ann.seed', 'ben.seed']);
+    await good([...gone, '--no-wait', '--operator-seed', 'ann.seed', 'ben.seed']);
+  });
+
   it('undeploy the same way; a paper that was edited after it was signed is worth nothing', async () => {
     await good(['undeploy', ...target, '--out', 'gone.json']);
     await good(['sign', 'gone.json', '--operator-seed', 'ben.seed']);
@@ -223,7 +264,9 @@ describe('two operators', () => {
   it('add a publisher and revoke it again; verify and the registry know at once', async () => {
     const alone = await run(['trust', 'add', keys['other']!, '--name', 'other']);
     expect([alone.code, alone.err]).toEqual([3, expect.stringContaining('--out')]);
-    await good(['trust', 'add', keys['other']!, '--name', 'other', '--scopes', '{"names":["guest"]}', '--out', 'trust-1.json']);
+    const scopes = ['--scopes', '{"names":["guest"]}'];
+    const add = ['trust', 'add', keys['other']!, '--name', 'other', ...scopes, '--refresh-within', '30d'];
+    await good([...add, '--out', 'trust-1.json']);
     await good(['trust', 'sign', 'trust-1.json', '--operator-seed', 'ben.seed']);
     await good(['trust', 'publish', 'trust-1.json']);
     expect((await good(['trust', 'show'])).out).toContain(`adds      other ${keys['other']} only {"names":["guest"]}`);
@@ -249,6 +292,15 @@ describe('two operators', () => {
     expect([refused.code, JSON.parse(refused.out).code]).toEqual([3, 'publisher-revoked']);
     const known = await json(['verify', 'guest@1.0.0', '--trust-file', 'node.json']);
     expect(verdicts(known.results)).toMatchObject({ signature: 'failed', 'signer not revoked': 'failed' });
+    // The promise goes on from document to document, each time from its own day.
+    const promised = async () => {
+      const { issuedAt, refreshBy } = (await json(['trust', 'show'])).document;
+      return refreshBy === undefined ? undefined : Date.parse(refreshBy) - Date.parse(issuedAt);
+    };
+    expect(await promised()).toBe(30 * 86_400_000);
+    expect((await good(['trust', 'show'])).out).toMatch(/^next {6}promised by 20/m);
+    await good(['trust', 'renew', '--refresh-within', '0s', '--operator-seed', 'ann.seed', 'ben.seed']);
+    expect(await promised()).toBeUndefined();
     const back = await run(['trust', 'add', keys['other']!, '--name', 'other', '--operator-seed', 'ann.seed', 'ben.seed']);
     expect(back.err).toContain('a revocation is for ever');
     await good(['trust', 'revoke', 'hello@1.0.0', '--reason', 'leaks', '--operator-seed', 'ann.seed', 'ben.seed']);
@@ -341,7 +393,7 @@ describe('an auditor of the transparency log', () => {
     expect(await restart(truth.slice(0, -1))).toEqual([
       3,
       expect.stringMatching(/^head: the saved head has seen entry \d+ as sha256:\w+, the log ends at/),
-      expect.stringMatching(/^trust document: document 3 is not in the log/),
+      expect.stringMatching(/^trust document: document 4 is not in the log/),
     ]);
     expect(await restart(truth.toSpliced(1, 1))).toEqual([
       3,

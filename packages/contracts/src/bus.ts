@@ -4,6 +4,7 @@
  * Promises:
  * U1. What does not decode is never handed on; a request gets a problem document, an event is counted and dropped.
  * U2. Every request has a deadline.
+ * U3. Only an inbox is answered: who could name any subject for his answer would have the answerer write there, with the answerer's rights.
  */
 import type { Msg, MsgHdrs, NatsConnection, Payload, Subscription } from '@nats-io/nats-core';
 import { InvalidArgumentError, headers as newHeaders, RequestError, TimeoutError } from '@nats-io/nats-core';
@@ -104,17 +105,24 @@ export function respondFault(message: Msg, fault: Fault): void {
   }
 }
 
-/** Serves a request row: decodes, asks `handle`, answers. Faults become problem documents. */
+const INBOX = /^_(?:INBOX|INBOX_HUB|R_)\./;
+
+/** Whether a request may be dealt with: it wants its answer in an inbox, or none at all (U3). */
+export const answerable = ({ reply }: Pick<Msg, 'reply'>): boolean => !reply || INBOX.test(reply);
+
+/** Serves a request row: decodes, asks `handle`, answers. Faults become problem documents. `queue`: one of the group answers. */
 export function serve<C extends ChannelName>(
   nc: NatsConnection,
   channel: C,
   params: Partial<SubjectParams<C>>,
   handle: (payload: PayloadOf<C>, params: SubjectParams<C>) => ReplyOf<C> | Promise<ReplyOf<C>>,
+  options: { readonly queue?: string } = {},
 ): Subscription {
   const row: Channel = channels[channel];
   return nc.subscribe(patternOf(channel, params), {
+    ...options,
     callback: (error, message) => {
-      if (error) return;
+      if (error || !answerable(message)) return;
       void (async () => {
         try {
           const where = parseSubject(channel, message.subject);

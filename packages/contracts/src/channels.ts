@@ -11,6 +11,7 @@ import { AuditEntry } from './audit.ts';
 import { CheckReply, CheckRequest, DrainReply, ProbeReply } from './schema/call.ts';
 import { CimEvent, LogLine } from './schema/event.ts';
 import { LogEntry } from './schema/log-entry.ts';
+import { ReadReply, ReadRequest } from './schema/read.ts';
 import { NodeStatus } from './schema/status.ts';
 
 /** Parties on the wire. `node` is one instance's node-agent and leaf, `workload` speaks through its node. */
@@ -38,7 +39,7 @@ export const channels = {
     kind: 'event',
     payload: CimEvent,
     from: ['node'],
-    to: ['node', 'alchemist', 'registry'],
+    to: ['node', 'alchemist'],
     what: 'An event, live, as an instance says it; kept by the stream CIM_EVENTS of its leaf.',
   },
   eventForward: {
@@ -89,7 +90,7 @@ export const channels = {
     kind: 'request',
     payload: z.unknown(),
     reply: NodeStatus,
-    from: ['alchemist', 'registry'],
+    from: ['alchemist'],
     to: ['node'],
     what: 'Asks a node for its status now, past the registry.',
   },
@@ -98,7 +99,7 @@ export const channels = {
     kind: 'request',
     payload: z.unknown(),
     reply: ProbeReply,
-    from: ['alchemist', 'registry'],
+    from: ['alchemist'],
     to: ['node'],
     what: 'Asks whether the node-agent answers.',
   },
@@ -107,7 +108,7 @@ export const channels = {
     kind: 'request',
     payload: CheckRequest,
     reply: CheckReply,
-    from: ['alchemist', 'registry'],
+    from: ['alchemist'],
     to: ['node'],
     what: 'Runs checks on the node and answers with evidence and what to do.',
   },
@@ -116,16 +117,25 @@ export const channels = {
     kind: 'request',
     payload: z.strictObject({ drain: z.boolean() }),
     reply: DrainReply,
-    from: ['alchemist', 'registry'],
+    from: ['alchemist'],
     to: ['node'],
     what: 'Takes the node out of service (calls go elsewhere, workloads stay) or back in.',
+  },
+  read: {
+    template: 'cim.v1.read.{instance}',
+    kind: 'request',
+    payload: ReadRequest,
+    reply: ReadReply,
+    from: ['node'],
+    to: ['registry'],
+    what: 'A node asks to follow what the hub keeps for it; the registry makes the consumer it then pulls from.',
   },
   log: {
     template: 'cim.v1.log.{instance}.{workload}.{level}',
     kind: 'event',
     payload: LogLine,
     from: ['node'],
-    to: ['alchemist', 'registry'],
+    to: ['alchemist'],
     what: "A line of a workload's log, live; not kept.",
   },
 } as const satisfies Record<string, Channel>;
@@ -162,6 +172,13 @@ export function patternOf<C extends ChannelName>(channel: C, params: Partial<Sub
     return value;
   });
 }
+
+/**
+ * `a.*.*` as `a.>`. A leaf hears of a wider subscription at the hub (a stream's "cim.v1.fwd.>") only where its own grant ends in ">":
+ * nats-server does not find `….*.*` when it looks for what lies within the wider one. And who may hear all of a row may ask for
+ * `a.>` in one word.
+ */
+export const openEnded = (pattern: string): string => pattern.replace(/(?:\.\*)+$/, '.>');
 
 function fill(channel: ChannelName, value: (name: string, tail: boolean) => string): string {
   return channels[channel].template.replace(/\{(\w+)(\.\.\.)?\}/g, (_, name: string, tail?: string) =>

@@ -1,4 +1,5 @@
 /** The pure door of contracts. The second door, `@cim/contracts/bus`, speaks NATS over a connection handed in. */
+export * from './accounts.ts';
 export * from './archive.ts';
 export * from './audit.ts';
 export * from './base/backoff.ts';
@@ -38,6 +39,7 @@ export * from './permissions.ts';
 export * from './policy.ts';
 export * from './provenance.ts';
 export * from './quantity.ts';
+export * from './reading.ts';
 export * from './schema/call.ts';
 export * from './schema/catalog.ts';
 export * from './schema/config.ts';
@@ -48,6 +50,7 @@ export * from './schema/log-entry.ts';
 export * from './schema/manifest.ts';
 export * from './schema/policy.ts';
 export * from './schema/provenance.ts';
+export * from './schema/read.ts';
 export * from './schema/sandbox-layers.ts';
 export * from './schema/sealed.ts';
 export * from './schema/signature.ts';

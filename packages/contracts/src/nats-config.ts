@@ -4,6 +4,7 @@
  * operator signed, or, where neither is said, anyone: for tests on loopback only.
  * Format: nats-server's own (docs.nats.io, "Configuration"); JSON values are valid in it.
  */
+import { accountOf, crossings, domainMappings, type HubAccount } from './accounts.ts';
 import type { Party } from './channels.ts';
 import { permissionsOf } from './permissions.ts';
 import { bytesOf } from './quantity.ts';
@@ -11,8 +12,10 @@ import { bytesOf } from './quantity.ts';
 export interface NatsUser {
   readonly user: string;
   readonly password: string;
-  /** Party and id the permissions are those of; absent: everything (an administrator). */
+  /** Party and id the permissions are those of; absent: everything of one account (an administrator). */
   readonly party?: { readonly party: Party; readonly id: string; readonly serves?: readonly string[] };
+  /** Account of an administrator of a hub; absent: `HUB`. A server none of whose users is a party's has one account. */
+  readonly account?: HubAccount;
 }
 
 /** Identities by JWT (decentralised auth): the server knows the operator, and the accounts it is told of. */
@@ -97,13 +100,8 @@ export function renderNatsConfig(options: NatsServerOptions): string {
     config['resolver'] = { type: 'full', dir: resolverDirectory, allow_delete: false, interval: '2m' };
     config['resolver_preload'] = accounts;
   } else if (options.users.length > 0) {
-    config['authorization'] = {
-      users: options.users.map(({ user, password, party }) => ({
-        user,
-        password,
-        ...(party === undefined ? {} : { permissions: permissionsOf(party.party, party.id, party) }),
-      })),
-    };
+    if (options.users.some(({ party }) => party !== undefined)) config['accounts'] = hubAccounts(options.users);
+    else config['authorization'] = { users: options.users.map(userEntry) };
   }
   if (options.leafPort !== undefined || options.remotes) {
     config['leafnodes'] = {
@@ -122,6 +120,36 @@ export function renderNatsConfig(options: NatsServerOptions): string {
     };
   }
   return `${JSON.stringify(config, null, 2)}\n`;
+}
+
+const userEntry = ({ user, password, party }: NatsUser) => ({
+  user,
+  password,
+  ...(party === undefined ? {} : { permissions: permissionsOf(party.party, party.id, party) }),
+});
+
+/** The hub's two accounts (accounts.ts): users where they belong, and what `CIM` may ask of `HUB`. */
+function hubAccounts(users: readonly NatsUser[]): Record<HubAccount, unknown> {
+  const of = (account: HubAccount) =>
+    users
+      .filter((user) => (user.party === undefined ? (user.account ?? 'HUB') : accountOf(user.party.party)) === account)
+      .map(userEntry);
+  return {
+    HUB: {
+      jetstream: 'enabled',
+      users: of('HUB'),
+      exports: crossings().map(({ subject, answers }) => ({
+        service: subject,
+        ...(answers === 'many' ? { response_type: 'stream' } : {}),
+        accounts: ['CIM'],
+      })),
+    },
+    CIM: {
+      users: of('CIM'),
+      imports: crossings().map(({ subject }) => ({ service: { account: 'HUB', subject } })),
+      mappings: domainMappings,
+    },
+  };
 }
 
 const remote = ({ url, credentialsFile, caFile }: NonNullable<NatsServerOptions['remotes']>[number]) => ({

@@ -4,16 +4,26 @@
  * Promises:
  * M1. A node's permissions name its own instance wherever an instance stands, calls excepted.
  * M2. Nothing is granted that no row asks for.
- * M3. Nobody listens in on another's inbox, and nobody but the hub's own JetStream can speak into a hub inbox.
- * Answers: who answers requests may publish to every inbox, `_INBOX.>`. The server's `allow_responses` would be narrower, but a leaf is told
+ * M3. Nobody listens in on another's inbox, and nobody but the hub's own JetStream and its registry can speak into a hub inbox.
+ * Answers: a node answers requests, so it may publish to every inbox, `_INBOX.>`. The server's `allow_responses` would be narrower, but a leaf is told
  * of an inbox only where its user may publish to it, so with it alone no answer finds its way over a leaf link (nats-server 2.15).
  * M4. A node answers only the capabilities it was enrolled for; without a word on that, any (`serves`).
- * M5. A node makes, sees and ends only consumers that bear its own name ({@link consumerNames}); streams tell it nothing of others.
- * JetStream API subjects: nats-server `server/jetstream_api.go`; a leaf reaches the hub's API as `$JS.hub.API.>`, a client of the hub
- * as `$JS.API.>` or under the domain.
+ * The registry's answers cross an account ({@link crossings}): there the server gives them an address of its own, `_R_.>`.
+ * M5. A node pulls only from consumers that bear its own name ({@link consumerNames}), and makes, changes and ends none.
+ * JetStream API subjects: nats-server `server/jetstream_api.go`; a leaf reaches the hub's API as `$JS.hub.API.>` and in no other way, a
+ * client of the hub as `$JS.API.>` or under the domain.
  */
-import { type Channel, type ChannelName, channels, type Party, patternOf } from './channels.ts';
-import { type Access, consumerNames, rowsAt, type StreamRow, streamName, type TopologyRow } from './topology.ts';
+import { type Channel, type ChannelName, channels, openEnded, type Party, patternOf } from './channels.ts';
+import {
+  type Access,
+  consumerNames,
+  dataOf,
+  ownSubjects,
+  readFilter,
+  rowsAt,
+  streamName,
+  type TopologyRow,
+} from './topology.ts';
 
 export interface SubjectPermissions {
   readonly publish: { readonly allow: readonly string[] };
@@ -58,59 +68,40 @@ export function permissionsOf(party: Party, id: string, { serves }: PermissionOp
   if (party === 'alchemist') publish.add('$SRV.>');
   for (const row of rowsAt('hub')) {
     for (const subject of apiSubjects(row, row.access[party], id)) {
-      publish.add(subject);
-      if (subject.startsWith('$JS.API.')) publish.add(`$JS.hub.${subject.slice('$JS.'.length)}`);
+      const atHub = subject.startsWith('$JS.API.') ? `$JS.hub.${subject.slice('$JS.'.length)}` : undefined;
+      // A leaf's words for JetStream cross its link under the domain only.
+      if (atHub === undefined || party !== 'node') publish.add(subject);
+      if (atHub !== undefined) publish.add(atHub);
     }
     if (row.access[party] === 'all' && row.type !== 'stream')
       subscribe.add(row.type === 'kv' ? `$KV.${row.name}.>` : `$O.${row.name}.>`);
   }
-  if (answers(party)) publish.add('_INBOX.>');
-  publish.add('$JS.API.INFO');
-  publish.add('$JS.hub.API.INFO');
+  if (answers(party)) publish.add(party === 'registry' ? '_R_.>' : '_INBOX.>');
+  if (party === 'registry') for (const prefix of ['$JS', '$JS.hub']) publish.add(`${prefix}.API.INFO`);
   return {
     publish: { allow: [...publish].sort() },
     subscribe: { allow: [...subscribe].sort() },
   };
 }
 
-/**
- * `a.*.*` as `a.>`. A leaf hears of a wider subscription at the hub (a stream's "cim.v1.fwd.>") only where its own grant ends in ">":
- * nats-server does not find `….*.*` when it looks for what lies within the wider one. And who may hear all of a row may ask for
- * `a.>` in one word.
- */
-const openEnded = (pattern: string): string => pattern.replace(/(?:\.\*)+$/, '.>');
-
 function answers(party: Party): boolean {
   return Object.values(channels).some((channel: Channel) => channel.kind === 'request' && channel.to.includes(party));
 }
 
-/** What the subjects of a stream begin with as they are stored. */
-const storedUnder = (row: StreamRow): string => (row.transform?.dest ?? row.subjects[0]!).replace(/\.>$/, '');
-
 function apiSubjects(row: TopologyRow, access: Access, id: string): string[] {
   const stream = streamName(row);
-  const data = row.type === 'kv' ? `$KV.${row.name}` : row.type === 'object' ? `$O.${row.name}` : storedUnder(row);
-  const own = row.type === 'kv' && row.ownPrefix !== undefined ? row.ownPrefix.replace('{instance}', id) : `${id}.>`;
-  const read = (filter: string) => [
-    ...consumerNames(row, id).flatMap((consumer) => [
-      `$JS.API.CONSUMER.CREATE.${stream}.${consumer}.${filter}`,
-      `$JS.API.CONSUMER.INFO.${stream}.${consumer}`,
-      `$JS.API.CONSUMER.DELETE.${stream}.${consumer}`,
-      `$JS.FC.${stream}.${consumer}.>`,
-    ]),
-    `$JS.API.DIRECT.GET.${stream}.${filter}`,
-  ];
+  const data = dataOf(row);
+  const filter = readFilter(row, id);
+  const pulls = consumerNames(row, id).map((consumer) => `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`);
   switch (access) {
     case 'none':
       return [];
     case 'read-own':
-      return read(`${data}.${own}`);
+      return [...pulls, `$JS.API.DIRECT.GET.${stream}.${filter}`];
     case 'read':
-      return [...read(`${data}.>`), `$JS.API.DIRECT.GET.${stream}`];
+      return [...pulls, `$JS.API.DIRECT.GET.${stream}.${filter}`, `$JS.API.DIRECT.GET.${stream}`];
     case 'write-own':
-      return row.type === 'stream'
-        ? [`$JS.API.DIRECT.GET.${stream}.${data}.${id}.>`]
-        : [`${data}.${own}`, `$JS.API.${data}.${own}`];
+      return [row.type === 'stream' ? `$JS.API.DIRECT.GET.${stream}.${data}.${id}.>` : `$JS.API.${ownSubjects(row, id)}`];
     case 'append':
       return [
         `$JS.API.STREAM.CREATE.${stream}`,

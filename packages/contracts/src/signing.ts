@@ -8,9 +8,10 @@
  *     A signed envelope has one spelling: no byte of it can change and still verify.
  * S3. Verification never depends on the key id alone: the signature is checked with the trusted key of that id.
  */
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import { fromPublic, fromSeed, type KeyPair } from '@nats-io/nkeys';
+import { createHash } from 'node:crypto';
+import type { KeyPair } from '@nats-io/nkeys';
 import canonicalize from 'canonicalize';
+import { nativePair, verifyNative } from './ed25519.ts';
 import { decodeJson, Fault } from './errors.ts';
 import { Digest, PublicKey } from './ids.ts';
 import type { Desired } from './schema/desired.ts';
@@ -68,14 +69,13 @@ export interface Signer {
 export function signerFromSeed(seed: string): Signer {
   let pair: KeyPair;
   try {
-    pair = fromSeed(new TextEncoder().encode(seed.trim()));
+    pair = nativePair(seed.trim());
   } catch (cause) {
     throw new Fault('invalid-input', 'key: expected an nkey seed that starts with "SA" or "SO"', { cause });
   }
   const publicKey = PublicKey.safeParse(pair.getPublicKey());
   if (!publicKey.success) throw new Fault('invalid-input', 'key: expected a publisher (SA…) or operator (SO…) seed');
-  const key = privateKeyOf(new TextDecoder().decode(pair.getSeed()));
-  return { publicKey: publicKey.data, sign: (bytes) => new Uint8Array(sign(null, bytes, key)) };
+  return { publicKey: publicKey.data, sign: (bytes) => pair.sign(bytes) };
 }
 
 /** Bytes of base64 in its one canonical spelling: base64 leaves bits over, and a second spelling would be a second envelope. */
@@ -84,47 +84,10 @@ function exactBase64(text: string): Buffer | undefined {
   return bytes.toString('base64') === text ? bytes : undefined;
 }
 
-const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-
-/** Bytes of base32 without padding. */
-function base32(text: string): Buffer {
-  let bits = 0n;
-  for (const digit of text) bits = (bits << 5n) | BigInt(BASE32.indexOf(digit));
-  const size = Math.floor((text.length * 5) / 8);
-  bits >>= BigInt(text.length * 5 - size * 8);
-  return Buffer.from(bits.toString(16).padStart(size * 2, '0'), 'hex');
-}
-
-/** What stands before the 32 bytes of an Ed25519 private key in PKCS #8 (RFC 8410, section 7). */
-const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
-
-/** The Ed25519 key inside a seed nkey (base32 of two bytes of prefix, 32 bytes, checksum), for the native signer. */
-const privateKeyOf = (seed: string): KeyObject =>
-  createPrivateKey({ key: Buffer.concat([PKCS8, base32(seed).subarray(2, 34)]), format: 'der', type: 'pkcs8' });
-
-/** Keys in use are few and are asked for again with every signature. */
-const keyObjects = new Map<PublicKey, KeyObject>();
-const MOST_KEYS = 1_000;
-
-/**
- * The Ed25519 key inside a public nkey (base32 of prefix, 32 bytes, checksum), for the native verifier: nkeys' own, in JavaScript, holds
- * the thread for milliseconds a signature, which a node with a thousand documents cannot spare. @throws when it is no nkey
- */
-function keyObjectOf(key: PublicKey): KeyObject {
-  const known = keyObjects.get(key);
-  if (known) return known;
-  fromPublic(key); // Checks prefix and checksum.
-  const x = base32(key).subarray(1, 33).toString('base64url');
-  const made = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
-  if (keyObjects.size >= MOST_KEYS) keyObjects.clear();
-  keyObjects.set(key, made);
-  return made;
-}
-
 function verifyWith(key: PublicKey, bytes: Uint8Array, sig: string): boolean {
   try {
     const raw = exactBase64(sig);
-    return raw !== undefined && verify(null, bytes, keyObjectOf(key), raw);
+    return raw !== undefined && verifyNative(key, bytes, raw);
   } catch {
     return false;
   }

@@ -18,7 +18,7 @@ interface Base {
   /** Most consumers; one watcher per node, with room for reconnect storms. */
   readonly maxConsumers: number;
   readonly access: { readonly node: Access; readonly registry: Access; readonly alchemist: Access };
-  /** A node reads it by consumers of its own; see {@link consumerNames}. */
+  /** A node follows it by consumers the registry makes for it; see {@link consumerNames}. */
   readonly readers?: true;
 }
 export interface KvRow extends Base {
@@ -61,7 +61,6 @@ export const topology = {
     what: 'Bundle bytes by digest (hex), in chunks.',
     maxConsumers: 20_000,
     access: { node: 'read', registry: 'all', alchemist: 'none' },
-    readers: true,
   },
   catalog: {
     type: 'kv',
@@ -195,15 +194,41 @@ export function rowsAt(place: Place): readonly TopologyRow[] {
   return Object.values(topology).filter((row) => row.place === place);
 }
 
-/** Consumers one node may hold at a time on one stream. */
-const READERS = 4;
+/** Consumers one node may have at a time on one stream. */
+export const READERS = 4;
+
+export type ReadableRow = {
+  [K in keyof typeof topology]: (typeof topology)[K] extends { readers: true } ? K : never;
+}[keyof typeof topology];
+/** Rows a node follows. */
+export const readableRows = (Object.keys(topology) as (keyof typeof topology)[]).filter(
+  (name): name is ReadableRow => (topology[name] as TopologyRow).readers === true,
+) as [ReadableRow, ...ReadableRow[]];
 
 /**
- * Names of the consumers a node may hold on a stream of the hub: few, fixed, and whole tokens, so that its permissions can say each of
+ * Names of the consumers a node may pull from on a stream of the hub: few, fixed, and whole tokens, so that its permissions can say each of
  * them and none of another node's (no instance id has an underscore, so none can be mistaken for another's).
  */
 export function consumerNames(row: TopologyRow, instance: string): readonly string[] {
   return Array.from({ length: row.readers ? READERS : 0 }, (_, slot) => `${instance}_${slot}`);
+}
+
+/** Subjects of the stream behind a row that are one instance's own. */
+export function ownSubjects(row: TopologyRow, instance: string): string {
+  const own =
+    row.type === 'kv' && row.ownPrefix !== undefined ? row.ownPrefix.replace('{instance}', instance) : `${instance}.>`;
+  return `${dataOf(row)}.${own}`;
+}
+
+/** Subjects of the stream behind a row that one instance may read. */
+export const readFilter = (row: TopologyRow, instance: string): string =>
+  row.access.node === 'read-own' ? ownSubjects(row, instance) : `${dataOf(row)}.>`;
+
+/** What the subjects of a row begin with as they are stored. */
+export function dataOf(row: TopologyRow): string {
+  if (row.type === 'kv') return `$KV.${row.name}`;
+  if (row.type === 'object') return `$O.${row.name}`;
+  return (row.transform?.dest ?? row.subjects[0]!).replace(/\.>$/, '');
 }
 
 /** Name of the stream behind a row, as the JetStream API knows it. */

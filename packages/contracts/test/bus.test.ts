@@ -66,6 +66,32 @@ describe.skipIf(natsServer === undefined)('bus', () => {
     }
   }
 
+  it('who wants the answer anywhere but in an inbox gets none, and is not heard (U3)', async () => {
+    let asked = 0;
+    const answer = () => {
+      asked++;
+      return { instance: 'cim-a', phase: 'running', health: 'healthy', at: new Date(0).toISOString() };
+    };
+    const elsewhere: string[] = [];
+    here.subscribe('elsewhere.>', { callback: (_, { subject }) => void elsewhere.push(subject) });
+    // The server's own `_R_.` no client can name; that it is answered is seen wherever a request crosses accounts.
+    const inboxes = ['_INBOX.a.b', '_INBOX_HUB.node.x.y'];
+    const heard = new Set<string>();
+    for (const inbox of inboxes) here.subscribe(inbox, { callback: (_, { subject }) => void heard.add(subject) });
+    await here.flush();
+    await serving(serve(there, 'probe', at, answer), async () => {
+      const subject = subjectOf('probe', at);
+      here.publish(subject, '', { reply: 'elsewhere.key' });
+      here.publish(subject, '', { reply: 'elsewhere._INBOX.x' });
+      for (const reply of inboxes) here.publish(subject, '', { reply });
+      await here.request(subject, '', { timeout: 5_000 });
+    });
+    await here.flush();
+    expect(elsewhere).toEqual([]);
+    expect([...heard].sort()).toEqual([...inboxes].sort());
+    expect(asked).toBe(inboxes.length + 1);
+  });
+
   it('a request finds its server, with the payload and the parameters of the subject', async () => {
     const seen: unknown[] = [];
     const server = serve(there, 'check', at, (payload, params) => {

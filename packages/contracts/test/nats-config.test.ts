@@ -36,11 +36,12 @@ describe('as data', () => {
   });
 
   it('gives each user the permissions of its party, and an administrator all', () => {
-    const [admin, ...others] = parsed(hub).authorization.users;
-    expect(admin).toEqual({ user: 'admin', password: users[0]!.password });
-    for (const [i, { party }] of users.slice(1).entries()) {
+    const { HUB, CIM } = parsed(hub).accounts;
+    const all = new Map([...HUB.users, ...CIM.users].map((one) => [one.user, one]));
+    expect(all.get('admin')).toEqual({ user: 'admin', password: users[0]!.password });
+    for (const { user, party } of users.slice(1)) {
       const { publish, subscribe } = permissionsOf(party!.party, party!.id);
-      expect(others[i].permissions).toMatchObject({ publish, subscribe });
+      expect(all.get(user).permissions).toMatchObject({ publish, subscribe });
     }
   });
 

@@ -3,21 +3,25 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { systemClock, waitUntil } from '../src/index.ts';
+import { leafLimitsKept, systemClock, waitUntil } from '../src/index.ts';
 
 const CACHE = new URL('../../../.cim/nats-server/', import.meta.url).pathname;
 
-/** In this order: what CIM_NATS_SERVER names, PATH, the newest under `.cim/nats-server/`. */
+/** In this order: what CIM_NATS_SERVER names, PATH, the newest under `.cim/nats-server/`; one that keeps leaves to their limits first. */
 function find(): string | undefined {
   const chosen = process.env['CIM_NATS_SERVER'];
   if (chosen) return chosen;
   const folders = [...(process.env['PATH'] ?? '').split(delimiter).filter(Boolean), '/usr/sbin', '/usr/local/sbin'];
-  const onPath = folders.map((folder) => join(folder, 'nats-server')).find((path) => existsSync(path));
-  if (onPath || !existsSync(CACHE)) return onPath;
-  return readdirSync(CACHE, { recursive: true, encoding: 'utf8' })
+  const onPath = folders.map((folder) => join(folder, 'nats-server')).filter((path) => existsSync(path));
+  const fetched = (existsSync(CACHE) ? readdirSync(CACHE, { recursive: true, encoding: 'utf8' }) : [])
     .map((path) => join(CACHE, path))
-    .filter((path) => path.endsWith('/nats-server') && statSync(path).isFile() && spawnSync(path, ['--version']).status === 0)
-    .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
+    .filter((path) => path.endsWith('/nats-server') && statSync(path).isFile())
+    .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  const all = [...onPath, ...fetched]
+    .map((path) => ({ path, run: spawnSync(path, ['--version'], { encoding: 'utf8' }) }))
+    .filter(({ run }) => run.status === 0);
+  const keeps = all.find(({ run }) => leafLimitsKept(/v?(\d+\.\d+\.\d+)/.exec(run.stdout)?.[1] ?? ''));
+  return (keeps ?? all[0])?.path;
 }
 
 export const natsServer = find();

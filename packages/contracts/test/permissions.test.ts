@@ -116,17 +116,25 @@ describe('permissions', () => {
   });
 
   it('let a node read its own desired documents and write its own status', () => {
-    expect(overlaps('node', 'a', 'publish', '$KV.CIM_DESIRED.>')).toEqual([]);
-    expect(may('node', 'a', 'publish', '$JS.API.CONSUMER.CREATE.KV_CIM_DESIRED.a_0.$KV.CIM_DESIRED.a.>')).toBe(true);
-    expect(may('node', 'a', 'publish', '$JS.API.CONSUMER.CREATE.KV_CIM_DESIRED.b_0.$KV.CIM_DESIRED.a.>')).toBe(false);
-    expect(may('node', 'a', 'publish', '$JS.API.CONSUMER.CREATE.KV_CIM_DESIRED.a_0.$KV.CIM_DESIRED.b.>')).toBe(false);
-    expect(may('node', 'a', 'publish', '$JS.API.CONSUMER.CREATE.KV_CIM_DESIRED.a_0.$KV.CIM_DESIRED.>')).toBe(false);
-    expect(may('node', 'a', 'publish', '$JS.API.STREAM.INFO.KV_CIM_DESIRED')).toBe(false);
-    expect(may('node', 'a', 'publish', '$JS.API.DIRECT.GET.KV_CIM_DESIRED.$KV.CIM_DESIRED.b.agent.x')).toBe(false);
-    expect(may('node', 'a', 'publish', '$KV.CIM_NODES.a')).toBe(true);
-    expect(may('node', 'a', 'publish', '$KV.CIM_NODES.b')).toBe(false);
-    expect(may('node', 'a', 'publish', '$KV.CIM_CATALOG.version.x.1')).toBe(false);
-    expect(overlaps('node', 'a', 'publish', '$O.CIM_BUNDLES.>')).toEqual([]);
+    const api = (rest: string) => `$JS.hub.API.${rest}`;
+    expect(overlaps('node', 'a', 'publish', '$KV.>')).toEqual([]);
+    expect(overlaps('node', 'a', 'publish', '$O.>')).toEqual([]);
+    expect(may('node', 'a', 'publish', api('CONSUMER.MSG.NEXT.KV_CIM_DESIRED.a_0'))).toBe(true);
+    expect(may('node', 'a', 'publish', api('CONSUMER.MSG.NEXT.KV_CIM_DESIRED.b_0'))).toBe(false);
+    expect(may('node', 'a', 'publish', api('STREAM.INFO.KV_CIM_DESIRED'))).toBe(false);
+    expect(may('node', 'a', 'publish', api('DIRECT.GET.KV_CIM_DESIRED.$KV.CIM_DESIRED.a.agent.x'))).toBe(true);
+    expect(may('node', 'a', 'publish', api('DIRECT.GET.KV_CIM_DESIRED.$KV.CIM_DESIRED.b.agent.x'))).toBe(false);
+    expect(may('node', 'a', 'publish', api('DIRECT.GET.KV_CIM_DESIRED'))).toBe(false);
+    expect(may('node', 'a', 'publish', api('$KV.CIM_NODES.a'))).toBe(true);
+    expect(may('node', 'a', 'publish', api('$KV.CIM_NODES.b'))).toBe(false);
+    expect(may('node', 'a', 'publish', api('$KV.CIM_CATALOG.version.x.1'))).toBe(false);
+  });
+
+  it('let a node make, change and end no consumer, and speak to JetStream under the hub’s domain only', () => {
+    for (const verb of ['CREATE', 'DURABLE.CREATE', 'DELETE', 'INFO', 'NAMES', 'LIST', 'PAUSE', 'RESET', 'UNPIN'])
+      expect(overlaps('node', 'a', 'publish', `$JS.hub.API.CONSUMER.${verb}.>`)).toEqual([]);
+    expect(overlaps('node', 'a', 'publish', '$JS.hub.API.STREAM.>')).toEqual([]);
+    expect(overlaps('node', 'a', 'publish', '$JS.API.>')).toEqual([]);
   });
 
   it('let only the registry change the hub’s streams, and each only by name', () => {
@@ -150,12 +158,17 @@ describe('permissions', () => {
     }
   });
 
-  it('let whoever is asked answer into an inbox, and nobody else', () => {
+  it('let whoever is asked answer: a node into an inbox, the registry where the server points it, and nobody else', () => {
     const asked = (party: Party) =>
       Object.values(channels).some((row) => row.kind === 'request' && (row.to as readonly Party[]).includes(party));
     for (const party of parties)
-      expect([party, may(party, 'x', 'publish', '_INBOX.alchemist.y.abc')]).toEqual([party, asked(party)]);
-    expect(asked('node')).toBe(true);
+      expect([party, overlaps(party, 'x', 'publish', '_INBOX.alchemist.y.abc').length]).toEqual([
+        party,
+        party === 'node' ? 1 : 0,
+      ]);
+    for (const party of parties)
+      expect([party, overlaps(party, 'x', 'publish', '_R_.abc.def').length]).toEqual([party, party === 'registry' ? 1 : 0]);
+    expect(parties.filter(asked)).toEqual(['node', 'registry']);
   });
 
   it('cover what each channel says of it (nothing is missing)', () => {
@@ -171,17 +184,15 @@ describe('permissions', () => {
     }
   });
 
-  it('let a node hold consumers of its own name and touch no other (M5)', () => {
+  it('let a node pull from consumers of its own name and touch no other (M5)', () => {
     const rows = rowsAt('hub').filter(({ readers }) => readers);
     expect(rows.length).toBeGreaterThan(1);
-    for (const row of rows)
-      for (const verb of ['INFO', 'DELETE']) {
-        const subject = (consumer: string) => `$JS.hub.API.CONSUMER.${verb}.${streamName(row)}.${consumer}`;
-        for (const own of consumerNames(row, 'a'))
-          expect([own, may('node', 'a', 'publish', subject(own))]).toEqual([own, true]);
-        for (const other of [...consumerNames(row, 'b'), ...consumerNames(row, 'a-0'), 'x', '*'])
-          expect([other, overlaps('node', 'a', 'publish', subject(other)).length]).toEqual([other, other === '*' ? 4 : 0]);
-      }
+    for (const row of rows) {
+      const subject = (consumer: string) => `$JS.hub.API.CONSUMER.MSG.NEXT.${streamName(row)}.${consumer}`;
+      for (const own of consumerNames(row, 'a')) expect([own, may('node', 'a', 'publish', subject(own))]).toEqual([own, true]);
+      for (const other of [...consumerNames(row, 'b'), ...consumerNames(row, 'a-0'), 'x', '*'])
+        expect([other, overlaps('node', 'a', 'publish', subject(other)).length]).toEqual([other, other === '*' ? 4 : 0]);
+    }
   });
 
   it('let a node answer what it was enrolled for and nothing else (M4)', () => {

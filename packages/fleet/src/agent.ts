@@ -7,7 +7,7 @@ import { writeJson } from './files.ts';
 import { agentUser, instanceDirectory } from './leaf.ts';
 import { ledgerDirectory } from './machine/lock.ts';
 import { type Overlay, overlaid, portFor } from './registry.ts';
-import type { Secrets } from './secrets.ts';
+import { rootsOf, type Secrets } from './secrets.ts';
 
 export interface AgentOptions {
   /** State directory of the fleet. */
@@ -51,10 +51,7 @@ export function startAgent({
         // Several instances share one machine here, and during a version change two versions share an instance: what workloads ask
         // for at most is not counted against what one machine has. Each is still held to what it asks for.
         sandbox: { cpu: '64', memory: '256Gi' },
-        trust: {
-          publishers: [{ name: 'fleet publisher', key: secrets.publisher.publicKey }],
-          operators: [{ name: 'fleet operator', key: secrets.operator.publicKey }],
-        },
+        trust: rootsOf(secrets),
       };
       const whole = overlaid(config, overlay);
       decode(NodeAgentConfig, whole, `configuration of ${instance}`, 'configuration-invalid');

@@ -24,7 +24,7 @@ import type { NatsProcess } from './nats/server.ts';
 import { announced, type DetailedPart, many, one, type PartEvent } from './parts.ts';
 import { type Overlay, startRegistry } from './registry.ts';
 import { reviver } from './revive.ts';
-import { openSecrets, type Secrets } from './secrets.ts';
+import { openSecrets, rootsOf, type Secrets } from './secrets.ts';
 
 export interface FleetOptions {
   /** State directory; made when missing. */
@@ -276,6 +276,7 @@ function profileOf(registryUrl: string, natsUrl: string, secrets: Secrets, ident
         : { url: natsUrl, credentialsFile: identities.creds('alchemist') },
     publisherSeedFile: secrets.publisher.seedFile,
     operatorSeedFile: secrets.operator.seedFile,
+    trust: rootsOf(secrets),
   };
 }
 

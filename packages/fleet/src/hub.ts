@@ -24,7 +24,7 @@ export interface HubOptions {
 /** Name of a leaf's own user at the hub. */
 export const leafUser = (instance: string): string => `node-${instance}`;
 
-/** Users of the hub: parties with their permissions, and an administrator with all. */
+/** Users of the hub: parties with their permissions, and an administrator of each account. */
 export function hubUsers(secrets: Secrets, instances: readonly string[]): NatsUser[] {
   const user = (name: string, party?: NatsUser['party']): NatsUser => ({
     user: name,
@@ -35,6 +35,7 @@ export function hubUsers(secrets: Secrets, instances: readonly string[]): NatsUs
     user('registry', { party: 'registry', id: 'registry' }),
     user('alchemist', { party: 'alchemist', id: 'alchemist' }),
     user('admin'),
+    { ...user('admin-fleet'), account: 'CIM' },
     ...instances.map((id) => user(leafUser(id), { party: 'node', id })),
   ];
 }

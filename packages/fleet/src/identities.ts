@@ -6,28 +6,33 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   accountJwt,
+  accountOfRole,
   CredentialGiven,
   credsText,
   decodeJson,
   EnrolmentGiven,
   enrolRequest,
   Fault,
+  type HubAccount,
+  hubAccountJwt,
   type IdentityRole,
   identityRoles,
+  type KeyPair,
   keyPairOf,
   type NatsOperator,
+  newKeyPair,
   operatorJwt,
   plainUserJwt,
   roleUserJwt,
+  seedOf,
   systemClock,
 } from '@cim/contracts';
-import { createAccount, createOperator, createUser, type KeyPair } from '@nats-io/nkeys';
 import { writeFault } from './machine/child.ts';
 
 export interface Identities {
   /** For the hub's nats-server. */
   readonly operator: NatsOperator;
-  /** Public key of the account. */
+  /** Public key of the account the instances are in. */
   readonly account: string;
   /** Seed of the key that signs credentials of instances. */
   readonly nodeSeedFile: string;
@@ -46,27 +51,37 @@ export async function openIdentities(directory: string): Promise<Identities> {
     if (!existsSync(file)) write(file, `${(await make()).trim()}\n`);
     return readFileSync(file, 'utf8').trim();
   };
-  const key = async (name: string, make: () => KeyPair) =>
-    keyPairOf(await once(`${name}.seed`, () => new TextDecoder().decode(make().getSeed())), name);
-  const operator = await key('operator', createOperator);
-  const operatorSigner = await key('operator-signing', createOperator);
-  const account = await key('account', createAccount);
-  const system = await key('system', createAccount);
+  const key = async (name: string, kind: 'operator' | 'account') =>
+    keyPairOf(await once(`${name}.seed`, () => seedOf(newKeyPair(kind))), name);
+  const operator = await key('operator', 'operator');
+  const operatorSigner = await key('operator-signing', 'operator');
+  const account = await key('account', 'account');
+  const system = await key('system', 'account');
   const signers = new Map<IdentityRole, KeyPair>();
-  for (const role of identityRoles) signers.set(role, await key(`role-${role}`, createAccount));
-  const roles = Object.fromEntries([...signers].map(([role, pair]) => [role, pair.getPublicKey()]));
+  for (const role of identityRoles) signers.set(role, await key(`role-${role}`, 'account'));
+  const roles = Object.fromEntries([...signers].map(([role, pair]) => [role, pair.getPublicKey()])) as Record<
+    IdentityRole,
+    string
+  >;
   const accountKey = account.getPublicKey();
   const systemKey = system.getPublicKey();
-  const accountWith = (revocations: Readonly<Record<string, number>>) =>
-    accountJwt({ name: 'CIM', account: accountKey, operatorSigner, jetstream: { memory: -1, disk: -1 }, roles, revocations });
+  const accounts = { HUB: (await key('hub', 'account')).getPublicKey(), CIM: accountKey };
+  const signed = (which: HubAccount, revocations: Readonly<Record<string, number>> = {}) =>
+    hubAccountJwt(which, { accounts, operatorSigner, roles, revocations });
   const user = (name: string, sign: (publicKey: string) => Promise<string>) =>
     once(`${name}.creds`, async () => {
-      const pair = createUser();
-      return credsText(await sign(pair.getPublicKey()), new TextDecoder().decode(pair.getSeed()));
+      const pair = newKeyPair('user');
+      return credsText(await sign(pair.getPublicKey()), seedOf(pair));
     });
   for (const role of ['registry', 'alchemist', 'monitoring'] as const)
     await user(role, (publicKey) =>
-      roleUserJwt({ role, name: role, user: publicKey, account: accountKey, signer: signers.get(role)! }),
+      roleUserJwt({
+        role,
+        name: role,
+        user: publicKey,
+        account: accounts[accountOfRole(role)],
+        signer: signers.get(role)!,
+      }),
     );
   const everything = { publish: { allow: ['>'] }, subscribe: { allow: ['>'] } };
   await user('system', (publicKey) =>
@@ -80,13 +95,14 @@ export async function openIdentities(directory: string): Promise<Identities> {
       resolverDirectory: join(directory, 'hub', 'accounts'),
       accounts: {
         [systemKey]: await once('SYS.jwt', () => accountJwt({ name: 'SYS', account: systemKey, operatorSigner })),
-        [accountKey]: await accountWith({}),
+        [accounts.HUB]: await once('HUB.jwt', () => signed('HUB')),
+        [accountKey]: await signed('CIM'),
       },
     },
     account: accountKey,
     nodeSeedFile: join(own, 'role-node.seed'),
     creds: (name) => join(own, `${name}.creds`),
-    accountWith,
+    accountWith: (revocations) => signed('CIM', revocations),
   };
 }
 
@@ -100,10 +116,10 @@ export async function enrolInstance(
   if (existsSync(file)) return file;
   const order = await post(`${registry.url}/api/v1/enrolments`, { instance, serves }, registry.adminToken);
   const { token } = decodeJson(EnrolmentGiven, order, 'enrolment order', 'start-failed');
-  const key = createUser();
+  const key = newKeyPair('user');
   const request = enrolRequest(token, instance, key, Math.floor(systemClock.now() / 1000));
   const { jwt } = decodeJson(CredentialGiven, await post(`${registry.url}/api/v1/enrol`, request), 'enrolment', 'start-failed');
-  write(file, credsText(jwt, new TextDecoder().decode(key.getSeed())));
+  write(file, credsText(jwt, seedOf(key)));
   return file;
 }
 

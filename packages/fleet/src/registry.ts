@@ -6,7 +6,7 @@ import { readJson, writeJson } from './files.ts';
 import type { Identities } from './identities.ts';
 import { ledgerDirectory } from './machine/lock.ts';
 import { freePort } from './machine/ports.ts';
-import type { Secrets } from './secrets.ts';
+import { rootsOf, type Secrets } from './secrets.ts';
 
 /** What a caller wants otherwise, section by section. */
 export type Overlay = Readonly<Record<string, unknown>>;
@@ -53,10 +53,7 @@ export function startRegistry({
           : { identity: { account: identities.account, signingSeedFile: identities.nodeSeedFile, perMinute: 10_000 } }),
         http: { host: '127.0.0.1', port: await portFor(configFile, again ? undefined : wishedPort, again) },
         tokensFile,
-        trust: {
-          publishers: [{ name: 'fleet publisher', key: secrets.publisher.publicKey }],
-          operators: [{ name: 'fleet operator', key: secrets.operator.publicKey }],
-        },
+        trust: rootsOf(secrets),
       };
       secrets.password('registry');
       const whole = overlaid(config, overlay);

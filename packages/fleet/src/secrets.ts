@@ -28,6 +28,12 @@ export interface Key {
   readonly publicKey: PublicKey;
 }
 
+/** Whom everybody in this fleet trusts: its registry, its nodes, and the desk of its operator. */
+export const rootsOf = ({ publisher, operator }: Secrets) => ({
+  publishers: [{ name: 'fleet publisher', key: publisher.publicKey }],
+  operators: [{ name: 'fleet operator', key: operator.publicKey }],
+});
+
 const ROLES: readonly Role[] = ['viewer', 'publisher', 'operator', 'admin'];
 
 /** @throws Fault `storage-full` or `configuration-invalid` when a file cannot be written, `invalid-input` when a key file is no key */

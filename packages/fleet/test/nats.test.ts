@@ -67,6 +67,12 @@ describe('a nats-server', () => {
     const server = await startNatsServer(options());
     const connection = await connect({ servers: server.url });
     server.pause();
+    // The signal is sent at once, and every thread heeds it when it next runs.
+    await waitFor(
+      () => /^State:\s+T/m.test(readFileSync(`/proc/${server.pid}/status`, 'utf8')),
+      5_000,
+      'the server stands still',
+    );
     const answer = connection.rtt();
     expect(await Promise.race([answer, waitFor(() => false, 300, 'nothing').catch(() => 'silent')])).toBe('silent');
     server.resume();

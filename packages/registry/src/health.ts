@@ -76,7 +76,7 @@ export function findings(facts: HealthFacts, now: number): Found[] {
   if (facts.hubVersion !== undefined && !leafLimitsKept(facts.hubVersion)) {
     add(
       'leaf-limits-unkept',
-      'info',
+      'warning',
       'The hub trusts leaves to keep their limits',
       `nats-server ${facts.hubVersion} does not judge what a leaf sends: whoever takes a leaf's credential may send anything; use 2.11.16, 2.12.7, 2.14.0 or newer on the hub`,
     );

@@ -26,11 +26,13 @@ import { createTlsFiles } from './http/tls.ts';
 import { createMetrics } from './metrics.ts';
 import { createProvenanceShelf } from './provenance.ts';
 import { createPublish } from './publish.ts';
+
 import { createBucket } from './store/bucket.ts';
 import { createChainLog } from './store/chain-log.ts';
 import { createEventLog } from './store/event-log.ts';
 import { createHub } from './store/hub.ts';
 import { createObjects } from './store/objects.ts';
+import { createReaders } from './store/readers.ts';
 import { createTopologyKeeper } from './store/topology-keeper.ts';
 import { createView } from './store/view.ts';
 import { sweep } from './sweep.ts';
@@ -192,6 +194,7 @@ export async function startRegistry({ settings, clock, random, log, nodeVersion 
     begun('view of nodes', views.nodes),
     begun('view of tokens', views.tokens),
     begun('events', events),
+    begun('readers of nodes', createReaders({ clock, log, hub })),
     {
       name: 'http',
       async start() {

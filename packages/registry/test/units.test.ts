@@ -193,6 +193,10 @@ describe('health', () => {
     expect(codes({ tlsEndsAt: 0 })).toEqual(['tls-ending error']);
     expect(codes({ audit: 'gone' })).toEqual(['audit-broken error']);
     expect(codes({ eventsWaiting: 3 })).toEqual(['events-waiting warning']);
+    for (const hubVersion of ['2.10.27', '2.11.15', '2.12.6', '2.13.9', 'unheard of'])
+      expect([hubVersion, codes({ hubVersion })]).toEqual([hubVersion, ['leaf-limits-unkept warning']]);
+    for (const hubVersion of ['2.11.16', '2.12.7', '2.14.0', '2.15.1', '3.0.0'])
+      expect([hubVersion, codes({ hubVersion })]).toEqual([hubVersion, []]);
   });
   test('a condition keeps the time it began', async () => {
     const clock = manualClock(0);

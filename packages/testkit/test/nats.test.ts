@@ -1,16 +1,16 @@
 /** Permissions against real servers: what the channel and topology tables say must hold on a hub with two leaves. */
 import {
-  consumerNames,
   hubInboxPrefix,
   inboxPrefix,
   newId,
+  type ReadableRow,
+  readerConsumer,
   rowsAt,
   streamName,
   streamSubjects,
-  type TopologyRow,
   topology,
 } from '@cim/contracts';
-import { AckPolicy, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { AckPolicy, type ConsumerConfig, DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { Objm } from '@nats-io/obj';
 import { createInbox, type Msg, type NatsConnection, nanos } from '@nats-io/transport-node';
@@ -56,33 +56,18 @@ afterAll(() => world[Symbol.asyncDispose]());
 const kvThroughLeaf = (connection: NatsConnection, bucket: string) =>
   new Kvm(jetstream(connection, { domain: 'hub', timeout: 1_500 })).open(bucket, { bindOnly: true, allow_direct: true });
 
-/** Follows what a node may follow, as the node-agent does it: under a name of its own, into an inbox of its own, with flow control. */
-async function follow(
-  connection: NatsConnection,
-  instance: string,
-  row: TopologyRow,
-  filter: string,
-  each: (message: Msg) => void,
-): Promise<void> {
+/** Follows what a node may follow: the registry's user makes the consumer, the node pulls from it. */
+async function follow(connection: NatsConnection, instance: string, row: ReadableRow, each: (message: Msg) => void) {
+  const { stream, config } = readerConsumer(instance, { row, slot: 0, from: 'last' });
+  const jsm = await jetstreamManager(registry, { timeout: 2_000 });
+  await jsm.consumers.add(stream, config as Partial<ConsumerConfig>);
   const inbox = createInbox(hubInboxPrefix('node', instance));
-  connection.subscribe(inbox, {
-    callback: (_, message) => {
-      if (message.headers?.code === 100) message.reply && message.respond();
-      else each(message);
-    },
-  });
-  const jsm = await jetstreamManager(connection, { domain: 'hub', checkAPI: false, timeout: 2_000 });
-  await jsm.consumers.add(streamName(row), {
-    name: consumerNames(row, instance)[0]!,
-    deliver_subject: inbox,
-    filter_subject: filter,
-    ack_policy: AckPolicy.None,
-    deliver_policy: DeliverPolicy.All,
-    flow_control: true,
-    idle_heartbeat: nanos(5_000),
-    inactive_threshold: nanos(30_000),
-    mem_storage: true,
-  });
+  connection.subscribe(inbox, { callback: (_, message) => void (message.headers?.code ? undefined : each(message)) });
+  connection.publish(
+    `$JS.hub.API.CONSUMER.MSG.NEXT.${stream}.${config.name}`,
+    JSON.stringify({ batch: 100, expires: nanos(20_000) }),
+    { reply: inbox },
+  );
 }
 
 describe('a node', () => {
@@ -92,7 +77,7 @@ describe('a node', () => {
     const kv = await kvThroughLeaf(a, topology.desired.name);
     expect((await kv.get('cim-a.agent.hello'))?.string()).toBe('"a"');
     const seen: string[] = [];
-    await follow(a, 'cim-a', topology.desired, '$KV.CIM_DESIRED.cim-a.>', (message) => void seen.push(message.string()));
+    await follow(a, 'cim-a', 'desired', (message) => void seen.push(message.string()));
     await waitFor(() => seen.length === 1, 5_000, 'the document that was there');
     await hub.put('cim-a.agent.hello', '"b"');
     await waitFor(() => seen.length === 2, 5_000, 'the changed document');
@@ -128,15 +113,23 @@ describe('a node', () => {
     expect(await hub.get('cim-b')).toBeNull();
   });
 
-  test('gets an object of many chunks with flow control', async () => {
+  test('gets an object of many chunks in batches, with no consumer', async () => {
     const bytes = new Uint8Array(12 * 2 ** 20).map((_, index) => index * 7 + (index >> 13));
     const hub = await new Objm(registry).open(topology.bundles.name);
     await hub.putBlob({ name: 'deadbeef' }, bytes);
     const { nuid } = (await hub.info('deadbeef'))!;
     const chunks: Uint8Array[] = [];
-    await follow(a, 'cim-a', topology.bundles, `$O.CIM_BUNDLES.C.${nuid}`, (message) => void chunks.push(message.data.slice()));
-    const size = () => chunks.reduce((sum, { length }) => sum + length, 0);
-    await waitFor(() => size() === bytes.length, 20_000, 'all the bytes');
+    const inbox = createInbox(hubInboxPrefix('node', 'cim-a'));
+    let ended = 0;
+    a.subscribe(inbox, {
+      callback: (_, message) => void (message.headers?.code === 204 ? ended++ : chunks.push(message.data.slice())),
+    });
+    a.publish(
+      '$JS.hub.API.DIRECT.GET.OBJ_CIM_BUNDLES',
+      JSON.stringify({ seq: 1, next_by_subj: `$O.CIM_BUNDLES.C.${nuid}`, batch: 1000 }),
+      { reply: inbox },
+    );
+    await waitFor(() => ended === 1, 20_000, 'the end of the batch');
     expect(Buffer.compare(Buffer.concat(chunks), Buffer.from(bytes))).toBe(0);
     const js = jetstream(a, { domain: 'hub', timeout: 1_500 });
     await expect(js.publish('$O.CIM_BUNDLES.C.forged', new Uint8Array(10))).rejects.toThrow();

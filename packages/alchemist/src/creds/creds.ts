@@ -8,6 +8,7 @@
  * C3. Rotation makes a new key; the old one stays good beside it until it is revoked or ends, so that nothing is cut off meanwhile.
  */
 import {
+  accountOfRole,
   credsText,
   Fault,
   type IdentityRole,
@@ -99,7 +100,7 @@ function signed(hub: HubDirectory, { role, name, serves, expiresAt }: IssueOptio
     role,
     name,
     user: publicKey,
-    account: hub.hub.account,
+    account: accountOfRole(role) === 'HUB' ? hub.hub.hubAccount : hub.hub.account,
     signer: hub.key(`role-${role}`),
     expiresAt,
     serves: role === 'node' ? serves : [],

@@ -104,7 +104,7 @@ export async function deployEntry(
     return { stored: await store(deployer, document, before?.revision), changed: true };
   });
   const { generation } = stored.record.document;
-  if (changed) log.add('stored', `${desiredKey(target)} generation ${generation}, revision ${stored.revision}`);
+  if (changed) log.add(wrote(deployer), `${desiredKey(target)} generation ${generation}, revision ${stored.revision}`);
   else log.add('unchanged', `${name}@${version} is already what ${instance} runs`);
   const status = course.wait
     ? await waitConverged(
@@ -133,7 +133,7 @@ export async function removeWorkload(
     return { stored: await store(deployer, document, before.revision), changed: true };
   });
   const { instance, kind, name, generation, bundle } = stored.record.document;
-  if (changed) log.add('stored', `${desiredKey({ instance, kind, name })} generation ${generation}, removed`);
+  if (changed) log.add(wrote(deployer), `${desiredKey({ instance, kind, name })} generation ${generation}, removed`);
   else log.add('unchanged', `${name} is already removed from ${instance}`);
   if (course.wait) {
     await waitConverged(
@@ -163,7 +163,7 @@ export async function change(
     return store(deployer, changed, before.revision);
   });
   const { instance, kind, name, generation, bundle } = stored.record.document;
-  log.add('stored', `${desiredKey({ instance, kind, name })} generation ${generation}, revision ${stored.revision}`);
+  log.add(wrote(deployer), `${desiredKey({ instance, kind, name })} generation ${generation}, revision ${stored.revision}`);
   const status = course.wait
     ? await waitConverged(
         deployer.look(instance),
@@ -214,6 +214,8 @@ async function store(
   await instead(record, revision);
   return { revision: revision ?? 0, record };
 }
+
+const wrote = ({ instead }: Deployer): StepKind => (instead ? 'drafted' : 'stored');
 
 const unsignedYet: ReadonlySet<string> = new Set<ErrorCode>(['threshold-unmet', 'signer-unknown']);
 

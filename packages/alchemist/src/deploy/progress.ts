@@ -11,6 +11,8 @@ export type StepKind =
   | 'built'
   | 'published'
   | 'stored'
+  /** Signed and handed on, to be signed by others; nothing is stored. */
+  | 'drafted'
   | 'unchanged'
   | 'seen'
   | 'fetching'

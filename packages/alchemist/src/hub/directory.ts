@@ -4,7 +4,7 @@
  *   hub.json                        what it is: names and public keys, no secret; written last
  *   keys/operator.seed              the root: signs the operator's own JWT once. Take it offline
  *   keys/operator-signing.seed      signs accounts: needed to revoke, to rotate, and after an upgrade. Not on the hub
- *   keys/account.seed, system.seed  identities of the two accounts
+ *   keys/{account,hub,system}.seed  identities of the accounts: CIM (leaves, people), HUB (what the hub keeps), SYS
  *   keys/role-<role>.seed           makes users of that role and of no other; the registry gets role-node.seed
  *   creds/<user>.creds              users: registry, alchemist, monitoring, system
  *   accounts/<name>.jwt             the accounts as they were signed last
@@ -12,7 +12,7 @@
  *   registry.json, tokens.json, admin.token, profile.json    a registry beside it and a profile for `alchemist`
  */
 import { join } from 'node:path';
-import { decodeJson, Fault, type IdentityRole, identityRoles, type KeyPair, keyPairOf } from '@cim/contracts';
+import { decodeJson, Fault, type HubAccount, type IdentityRole, identityRoles, type KeyPair, keyPairOf } from '@cim/contracts';
 import { z } from 'zod';
 import { exists, readText } from './files.ts';
 
@@ -23,7 +23,10 @@ export const HubFile = z.strictObject({
   name: z.string(),
   operator: Key('O'),
   operatorSigner: Key('O'),
+  /** `CIM`: leaves and people. */
   account: Key('A'),
+  /** `HUB`: what the hub keeps. */
+  hubAccount: Key('A'),
   systemAccount: Key('A'),
   roles: z.strictObject(Object.fromEntries(identityRoles.map((role) => [role, Key('A')])) as Record<IdentityRole, z.ZodString>),
   url: z.string(),
@@ -31,13 +34,13 @@ export const HubFile = z.strictObject({
 });
 export type HubFile = z.infer<typeof HubFile>;
 
-export type SeedName = 'operator' | 'operator-signing' | 'account' | 'system' | `role-${IdentityRole}`;
+export type SeedName = 'operator' | 'operator-signing' | 'account' | 'hub' | 'system' | `role-${IdentityRole}`;
 
 export const hubPaths = (directory: string) => ({
   file: join(directory, 'hub.json'),
   seed: (name: SeedName) => join(directory, 'keys', `${name}.seed`),
   creds: (name: string) => join(directory, 'creds', `${name}.creds`),
-  account: (name: 'CIM' | 'SYS') => join(directory, 'accounts', `${name}.jwt`),
+  account: (name: HubAccount | 'SYS') => join(directory, 'accounts', `${name}.jwt`),
   nats: join(directory, 'nats', 'nats.conf'),
   resolver: join(directory, 'nats', 'accounts'),
   store: join(directory, 'nats', 'jetstream'),

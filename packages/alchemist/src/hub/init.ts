@@ -11,8 +11,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import {
   accountJwt,
+  accountOfRole,
   credsText,
   Fault,
+  hubAccountJwt,
   type IdentityRole,
   identityRoles,
   type KeyPair,
@@ -82,6 +84,7 @@ export async function initHub(options: HubInitOptions): Promise<HubInitResult> {
   const operator = newKeyPair('operator');
   const operatorSigner = newKeyPair('operator');
   const account = newKeyPair('account');
+  const hubAccount = newKeyPair('account');
   const system = newKeyPair('account');
   const roleKeys = Object.fromEntries(identityRoles.map((role) => [role, newKeyPair('account')])) as Record<
     IdentityRole,
@@ -93,15 +96,11 @@ export async function initHub(options: HubInitOptions): Promise<HubInitResult> {
   >;
   const accountKey = account.getPublicKey();
   const systemKey = system.getPublicKey();
+  const accounts = { HUB: hubAccount.getPublicKey(), CIM: accountKey };
   const jwts = {
     operator: await operatorJwt(name, operator, { signingKeys: [operatorSigner.getPublicKey()], systemAccount: systemKey }),
-    CIM: await accountJwt({
-      name: 'CIM',
-      account: accountKey,
-      operatorSigner,
-      jetstream: { memory: -1, disk: -1 },
-      roles,
-    }),
+    HUB: await hubAccountJwt('HUB', { accounts, operatorSigner, roles }),
+    CIM: await hubAccountJwt('CIM', { accounts, operatorSigner, roles }),
     SYS: await accountJwt({ name: 'SYS', account: systemKey, operatorSigner }),
   };
   const scheme = options.tls === undefined ? 'nats' : 'tls';
@@ -112,6 +111,7 @@ export async function initHub(options: HubInitOptions): Promise<HubInitResult> {
     operator: operator.getPublicKey(),
     operatorSigner: operatorSigner.getPublicKey(),
     account: accountKey,
+    hubAccount: accounts.HUB,
     systemAccount: systemKey,
     roles,
     url: `${scheme}://${host}:${options.port}`,
@@ -121,11 +121,12 @@ export async function initHub(options: HubInitOptions): Promise<HubInitResult> {
     ['operator', operator],
     ['operator-signing', operatorSigner],
     ['account', account],
+    ['hub', hubAccount],
     ['system', system],
     ...identityRoles.map((role) => [`role-${role}`, roleKeys[role]] as const),
   ];
   for (const [seed, pair] of seeds) writeNew(paths.seed(seed), `${seedOf(pair)}\n`);
-  for (const which of ['CIM', 'SYS'] as const) writeNew(paths.account(which), `${jwts[which]}\n`);
+  for (const which of ['HUB', 'CIM', 'SYS'] as const) writeNew(paths.account(which), `${jwts[which]}\n`);
 
   const user = async (role: Exclude<IdentityRole, 'node'>, expiresAt?: number) => {
     const key = newKeyPair('user');
@@ -133,7 +134,7 @@ export async function initHub(options: HubInitOptions): Promise<HubInitResult> {
       role,
       name: role,
       user: key.getPublicKey(),
-      account: accountKey,
+      account: accounts[accountOfRole(role)],
       signer: roleKeys[role],
       expiresAt,
     });
@@ -166,7 +167,7 @@ export async function initHub(options: HubInitOptions): Promise<HubInitResult> {
       operator: {
         jwt: jwts.operator,
         resolverDirectory: paths.resolver,
-        accounts: { [systemKey]: jwts.SYS, [accountKey]: jwts.CIM },
+        accounts: { [systemKey]: jwts.SYS, [accounts.HUB]: jwts.HUB, [accounts.CIM]: jwts.CIM },
       },
       ...(options.tls === undefined ? {} : { tls: options.tls }),
       ...(options.leafTls === undefined ? {} : { leafTls: options.leafTls }),
@@ -230,8 +231,10 @@ function filesOf(directory: string): HubInitResult['files'] {
     [paths.seed('role-monitoring'), 'signs credentials for monitoring'],
     [paths.seed('operator-signing'), 'signs accounts: needed to revoke; keep it off the hub'],
     [paths.seed('operator'), 'the root of all: take it offline'],
-    [paths.seed('account'), 'the account CIM itself: take it offline'],
+    [paths.seed('account'), 'the account CIM itself, of leaves and people: take it offline'],
+    [paths.seed('hub'), 'the account HUB itself, of what the hub keeps: take it offline'],
     [paths.seed('system'), 'the system account itself: take it offline'],
+    [paths.account('HUB'), 'the account HUB as signed last'],
     [paths.account('CIM'), 'the account CIM as signed last'],
     [paths.account('SYS'), 'the system account as signed last'],
     [join(directory, 'hub.json'), 'names and public keys'],

@@ -4,6 +4,7 @@
  * Promises:
  * Z1. A value leaves this process only sealed to the key the operator knows the node by.
  * Z2. Setting and removing are compare-and-set writes of the desired document, signed as every deployment; nothing else in it changes.
+ *     With a draft they end in its hands: what it gets holds boxes, never a value.
  */
 import { type Desired, decode, Fault, type SealContext, type SealedSecret, SealingKey, sealSecret } from '@cim/contracts';
 import { type Course, change, type Deployer, type DeployResult, standing } from '../deploy/deploy.ts';
@@ -84,30 +85,36 @@ export async function sealValues(
   );
 }
 
-export function secretsOf(deployer: Deployer, knownNodesFile: string, courseOf: (options: DeployDefaults) => Course): Secrets {
-  const rewrite = (target: SecretTarget, course: Course, next: (before: Desired) => Desired['secrets']) =>
-    change(deployer, target, course, (before, author) => withSecrets(before, next(before), author, target.reason));
+/** @param deployerOf with the draft of the options: who takes the signed document instead of the registry */
+export function secretsOf(
+  deployerOf: (draft: DeployDefaults['draft']) => Deployer,
+  knownNodesFile: string,
+  courseOf: (options: DeployDefaults) => Course,
+): Secrets {
+  const rewrite = (target: SecretTarget, options: DeployDefaults, next: (before: Desired) => Desired['secrets']) =>
+    change(deployerOf(options.draft), target, courseOf(options), (before, author) =>
+      withSecrets(before, next(before), author, target.reason),
+    );
   return {
     async set(target, values, { key: given, ...options } = {}) {
       const names = Object.keys(values);
       if (names.length === 0) throw new Fault('invalid-input', 'secrets: expected at least one name and value');
-      const course = courseOf(options);
-      const seal = await sealerFor(deployer, knownNodesFile, target.instance, given, course.signal);
-      const result = await rewrite(target, course, ({ kind, name, secrets }) => ({
+      const seal = await sealerFor(deployerOf(undefined), knownNodesFile, target.instance, given, options.signal);
+      const result = await rewrite(target, options, ({ kind, name, secrets }) => ({
         ...secrets,
         ...Object.fromEntries(names.map((secret) => [secret, seal.box(values[secret]!, { kind, name, secret })])),
       }));
       return seal.first ? { ...result, firstSeen: seal.key } : result;
     },
     remove: (target, names, options = {}) =>
-      rewrite(target, courseOf(options), ({ secrets = {}, name }) => {
+      rewrite(target, options, ({ secrets = {}, name }) => {
         for (const secret of names) {
           if (!Object.hasOwn(secrets, secret)) throw new Fault('not-found', `no secret "${secret}" is sealed for ${name}`);
         }
         return Object.fromEntries(Object.entries(secrets).filter(([secret]) => !names.includes(secret)));
       }),
     async list(target) {
-      const { record } = await standing(deployer.registry, target);
+      const { record } = await standing(deployerOf(undefined).registry, target);
       return Object.entries(record.document.secrets ?? {})
         .map(([secret, { to }]) => ({ secret, to }))
         .sort((a, b) => (a.secret < b.secret ? -1 : 1));

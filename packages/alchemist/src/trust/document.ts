@@ -17,6 +17,8 @@ export interface TrustAuthor {
   readonly now: number;
   readonly reason?: string | undefined;
   readonly expires?: string | undefined;
+  /** A newer document is promised within this time, ms; 0 promises nothing any more. Absent: within the time promised before. */
+  readonly refreshWithinMs?: number | undefined;
 }
 
 /**
@@ -66,6 +68,9 @@ export function nextTrust(
       break;
   }
   const expires = author.expires ?? before?.expires;
+  const within =
+    author.refreshWithinMs ??
+    (before?.refreshBy === undefined ? 0 : Date.parse(before.refreshBy) - Date.parse(before.issuedAt));
   return decode(
     TrustDocument,
     {
@@ -74,6 +79,7 @@ export function nextTrust(
       issuedAt: at,
       issuedBy: author.issuedBy.slice(0, 200),
       ...(expires === undefined ? {} : { expires }),
+      ...(within > 0 ? { refreshBy: new Date(author.now + within).toISOString() } : {}),
       ...(author.reason === undefined ? {} : { reason: author.reason }),
       publishers,
       revokedKeys,

@@ -10,7 +10,10 @@ export interface TrustDoor {
   /** The document that stands at the registry, or undefined. */
   show(): Promise<TrustRecord | undefined>;
   /** The next document with this change, signed by the operator keys at hand. */
-  draft(change: TrustChange, author: Pick<TrustAuthor, 'reason' | 'expires'>): Promise<Extract<Paper, { kind: 'trust' }>>;
+  draft(
+    change: TrustChange,
+    author: Pick<TrustAuthor, 'reason' | 'expires' | 'refreshWithinMs'>,
+  ): Promise<Extract<Paper, { kind: 'trust' }>>;
   /** Gives a document to the registry. @throws Fault `threshold-unmet` and those of judgeTrust */
   publish(record: TrustRecord): Promise<{ readonly changed: boolean }>;
   /** The profile's roots with the registry's trust document on top, if they vouch for it. */
@@ -28,14 +31,14 @@ export interface TrustDoorDeps {
 export function trustDoor({ registry, signers, now }: TrustDoorDeps): TrustDoor {
   return {
     show: async () => (await registry.trust())?.record,
-    async draft(change, { reason, expires }) {
+    async draft(change, said) {
       const by = signers();
       if (by.length === 0)
         throw new Fault('invalid-input', 'no operator key is set: alchemist keys new operator, or --operator-seed <file>');
       const [before, nodes, { name }] = await Promise.all([registry.trust(), registry.nodes(), registry.whoami()]);
       // What nodes have taken in stays taken in, whatever the hub has lost.
       const seen = Math.max(0, ...nodes.map(({ status }) => status?.trust?.sequence ?? 0));
-      const document = nextTrust(before?.record.document, change, { issuedBy: name, now: now(), reason, expires }, seen);
+      const document = nextTrust(before?.record.document, change, { issuedBy: name, now: now(), ...said }, seen);
       return signPaper({ kind: 'trust', record: { document, signatures: [] } }, by) as Extract<Paper, { kind: 'trust' }>;
     },
     publish: (record) => registry.putTrust(record),

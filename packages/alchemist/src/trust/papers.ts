@@ -92,6 +92,7 @@ export function linesOf(paper: Paper): string[] {
   const { document } = paper.record;
   return [
     `trust     document ${document.sequence}${document.expires === undefined ? '' : `, expires ${document.expires}`}`,
+    ...(document.refreshBy === undefined ? [] : [`next      promised by ${document.refreshBy}`]),
     ...document.publishers.map(({ name, key, validFrom, validUntil, scopes }) => {
       const time =
         validFrom === undefined && validUntil === undefined ? '' : ` from ${validFrom ?? 'ever'} until ${validUntil ?? 'ever'}`;

@@ -1,4 +1,5 @@
 /** docs/wire.md: what is said on NATS, what is kept there, and who may say and read it. */
+import { crossings } from '../accounts.ts';
 import { type Channel, channels, type Party } from '../channels.ts';
 import { permissionsOf } from '../permissions.ts';
 import { renderBytes, renderDuration } from '../quantity.ts';
@@ -81,8 +82,17 @@ Alchemist reads and writes none of them: it asks the registry. A workload with \
 
 ## Permissions on the hub
 
-Derived from the tables above and never typed by hand. \`ID\` stands for the instance (node) or for the name of the user. A line under
-\`$JS.API.\` holds under \`$JS.hub.API.\` too, which is how a leaf reaches the hub's JetStream.
+The hub has two accounts: \`HUB\`, where the registry and JetStream are, and \`CIM\`, where leaves, alchemist and monitoring are and JetStream
+is not. These services are given by \`HUB\` and taken by \`CIM\` under the same subject, and nothing else crosses
+([why](decisions/0013-two-accounts-at-the-hub.md)):
+
+${table(
+  ['subject', 'answers'],
+  crossings().map(({ subject, answers }) => [code(subject), answers]),
+)}
+
+What each party may say and hear in its account is derived from the tables above and never typed by hand. \`ID\` stands for the instance
+(node) or for the name of the user. A line under \`$JS.API.\` holds under \`$JS.hub.API.\` too; a leaf reaches the hub's JetStream in this second way alone.
 
 ${PARTIES.map(permissionsText).join('\n\n')}
 `;
@@ -137,7 +147,7 @@ function settings(row: TopologyRow): string {
 
 function permissionsText(party: Party): string {
   const { publish, subscribe } = permissionsOf(party, 'ID');
-  const published = publish.allow.filter((subject) => !subject.startsWith('$JS.hub.API.'));
+  const published = publish.allow.filter((subject) => party === 'node' || !subject.startsWith('$JS.hub.API.'));
   return `### ${party}\n\nPublishes:\n\n${block(grouped(published))}\n\nSubscribes:\n\n${block(grouped(subscribe.allow))}`;
 }
 

@@ -7,6 +7,7 @@
  * R2. A node's credential joins as a leaf and as nothing else; the others connect as clients and never as a leaf.
  * Placeholders: nats-server 2.10 `{{name()}}` is the user's name, `{{tag(serves)}}` each value of its tags `serves:<value>`.
  */
+import { accountOf, type HubAccount } from '../accounts.ts';
 import type { Party } from '../channels.ts';
 import { channels, patternOf } from '../channels.ts';
 import { permissionsOf, type SubjectPermissions } from '../permissions.ts';
@@ -16,12 +17,15 @@ import { consumerNames, topology } from '../topology.ts';
 export type IdentityRole = Party | 'monitoring';
 export const identityRoles: readonly IdentityRole[] = ['node', 'registry', 'alchemist', 'monitoring'];
 
+/** The account of the hub whose users are of a role. */
+export const accountOfRole = (role: IdentityRole): HubAccount => (role === 'monitoring' ? 'CIM' : accountOf(role));
+
 /** How a user of a role may connect, in the server's words. */
 export type ConnectionKind = 'STANDARD' | 'WEBSOCKET' | 'LEAFNODE' | 'LEAFNODE_WS';
 
 /** Tag that names a capability pattern a node serves. */
 export const SERVES_TAG = 'serves:';
-/** Tag that names a consumer a node may hold at the hub. */
+/** Tag that names a consumer a node may pull from at the hub. */
 const READER_TAG = 'reader:';
 
 /** Tags of a user of a role: what its template is filled with beyond the name. */

@@ -58,6 +58,12 @@ export const TrustDocument = z
       .datetime()
       .optional()
       .describe('When publishers added here may sign nothing new any more. Revocations never expire.'),
+    refreshBy: z.iso
+      .datetime()
+      .optional()
+      .describe(
+        'By when operators promise a newer document, changed or not: a node that has none by then says `trust-stale`, since a hub may be withholding it.',
+      ),
     reason: z.string().max(500).optional(),
     publishers: z
       .array(

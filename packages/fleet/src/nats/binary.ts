@@ -1,13 +1,14 @@
 /**
  * Finds the nats-server to run: what CIM_NATS_SERVER names, PATH and the system's own folders, then what the set-up put into
- * `.cim/nats-server` of the checkout. A choice made by hand is never passed over.
+ * `.cim/nats-server` of the checkout. One that keeps leaves to their limits comes before one that does not. A choice made by hand is never
+ * passed over.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { Fault } from '@cim/contracts';
+import { Fault, leafLimitsKept } from '@cim/contracts';
 import { environment } from '../machine/surroundings.ts';
 
 /** The oldest nats-server CIM stands on. */
@@ -38,12 +39,18 @@ export function findNatsServer(chosen = environment['CIM_NATS_SERVER']): Promise
 
 async function look(chosen: string): Promise<NatsBinary> {
   const unfit: string[] = [];
+  let older: NatsBinary | undefined;
   for (const path of chosen === '' ? candidates() : [chosen]) {
     if (chosen === '' && !existsSync(path)) continue;
     const version = await versionOf(path);
-    if (version !== undefined && isFit(version)) return { path, version };
+    if (version !== undefined && isFit(version)) {
+      if (chosen !== '' || leafLimitsKept(version)) return { path, version };
+      older ??= { path, version };
+      continue;
+    }
     unfit.push(`${path} (${version === undefined ? 'does not run' : `version ${version}`})`);
   }
+  if (older !== undefined) return older;
   const seen = unfit.length === 0 ? 'none found on PATH' : `found ${unfit.join(', ')}`;
   throw new Fault(
     'configuration-invalid',

@@ -59,7 +59,7 @@ export function createIdentity({ clock, random, log, config, conditions, hubLink
   const { registry, caFile } = config.identity;
   const hold = createAnswerHold({
     clock,
-    askHub: () => hubSign(hubLink, config.nats.hubDomain),
+    askHub: () => hubSign(hubLink, config.nats.hubDomain, config.instance.id),
   });
   const keeper = createCredentialKeeper({
     clock,
@@ -69,7 +69,7 @@ export function createIdentity({ clock, random, log, config, conditions, hubLink
     instance: config.instance.id,
     file: credentialsFile(config.stateDirectory, credentialsPath(config)),
     door: registry === undefined ? undefined : registryDoor(registry, caFile, 'identity.caFile'),
-    renewed: hold.plan,
+    replaced: hold.plan,
   });
   return {
     start: keeper.start,

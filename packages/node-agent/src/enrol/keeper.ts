@@ -4,7 +4,9 @@
  * Promises:
  * K1. Renewed when a third of its life is left, then tried on with growing pauses; a registry that is away costs nothing until the end.
  * K2. Its end is a metric; when a sixth is left and no new one came, a condition says so; past the end another does.
- * K3. Nothing here holds up the start, and no failure here stops the node: what runs goes on.
+ * K3. When a credential that was replaced ends is told ahead, also after a restart of the node or when it was replaced by hand
+ *     (`cim-node-agent enrol --replace`).
+ * K4. Nothing here holds up the start, and no failure here stops the node: what runs goes on.
  */
 import { backoffDelay, type Clock, Fault, type Logger, type Timer } from '@cim/contracts';
 import type { Conditions } from '../conditions.ts';
@@ -28,8 +30,8 @@ export interface CredentialKeeperDeps {
   readonly file: CredentialsFile;
   /** Absent: nobody to ask; its end is only watched. */
   readonly door: RegistryDoor | undefined;
-  /** Told what the new credential replaced: a link made with the old one is cut when that ends. */
-  readonly renewed: (oldEndsAtMs: number) => void;
+  /** Told when a credential that was replaced ends, ms since 1970, the soonest to come: a link made with it is cut then. */
+  readonly replaced: (endsAtMs: number) => void;
 }
 
 /** Looks at least this often: a file may be replaced by hand. */
@@ -42,6 +44,15 @@ export function createCredentialKeeper(deps: CredentialKeeperDeps): CredentialKe
   let looking: Promise<void> = Promise.resolve();
   let stopped = false;
   let failures = 0;
+  let told: number | undefined;
+
+  const tellReplaced = async () => {
+    const now = clock.now();
+    const soonest = Math.min(...(await file.replaced()).filter((at) => at > now));
+    if (!Number.isFinite(soonest) || soonest === told) return;
+    told = soonest;
+    deps.replaced(soonest);
+  };
 
   const judge = (issuedAt: number, expiresAt: number | undefined) => {
     ends = expiresAt;
@@ -65,6 +76,7 @@ export function createCredentialKeeper(deps: CredentialKeeperDeps): CredentialKe
   };
 
   const look = async (): Promise<number> => {
+    await tellReplaced();
     const held = await file.read();
     if (!held) {
       ends = undefined;
@@ -86,7 +98,7 @@ export function createCredentialKeeper(deps: CredentialKeeperDeps): CredentialKe
     failures = 0;
     log.info({ key: claims.subject, expiresAt: claims.expiresAt }, 'the credential was renewed, with a new key');
     judge(claims.issuedAt, claims.expiresAt);
-    deps.renewed(expiresAt * 1000);
+    await tellReplaced();
     return 100;
   };
 

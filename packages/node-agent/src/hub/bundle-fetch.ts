@@ -2,12 +2,12 @@
  * Bundle bytes out of the hub's object store, by chunk, so that a cut link costs one chunk and not the bundle.
  * Nothing is trusted here: the bundle store hashes what arrives.
  * Layout: NATS ADR-20 (object store): meta under `$O.<bucket>.M.<base64url name>`, chunks under `$O.<bucket>.C.<nuid>`.
+ * Protocol: NATS ADR-31 (direct get in batches): no consumer, and nothing at the hub but the stream itself has a part in it.
  */
-import { type Clock, consumerNames, decodeJson, Fault, objectName, streamName, topology } from '@cim/contracts';
+import { type Clock, decodeJson, Fault, objectName, streamName, topology } from '@cim/contracts';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
+import { createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { z } from 'zod';
-import { createConsumerSlots } from './consumer-slots.ts';
-import { follow } from './follow.ts';
 import type { Leaf } from './leaf.ts';
 
 /** The part of an object's meta that is read; sizes in bytes. */
@@ -30,19 +30,18 @@ export type FetchBundle = (digest: string, size: number, fromByte: number, signa
 export interface BundleFetchDeps {
   readonly clock: Clock;
   readonly leaf: Leaf;
-  readonly instance: string;
   readonly hubDomain: string;
   readonly inboxPrefix: string;
 }
 
 const STREAM = streamName(topology.bundles);
-const HEARTBEAT_MS = 2_000;
-/** Chunks held between the wire and the disk before flow control bites. */
-const HELD = 64;
+/** Longest silence within a batch. */
+const SILENT_MS = 5_000;
+/** Chunks asked for at a time, and held between the wire and the disk before more is asked for. */
+const BATCH = 64;
 
 /** @throws Fault hub-unreachable, not-found, digest-mismatch (another size), leaf-unreachable */
-export function createBundleFetch({ clock, leaf, instance, hubDomain, inboxPrefix }: BundleFetchDeps): FetchBundle {
-  const slots = createConsumerSlots(consumerNames(topology.bundles, instance));
+export function createBundleFetch({ clock, leaf, hubDomain, inboxPrefix }: BundleFetchDeps): FetchBundle {
   return async (digest, size, fromByte, signal) => {
     const connection = await leaf.ready(5_000);
     const jsm = await jetstreamManager(connection, { domain: hubDomain, checkAPI: false, timeout: 5_000 });
@@ -53,39 +52,46 @@ export function createBundleFetch({ clock, leaf, instance, hubDomain, inboxPrefi
     const subject = `$O.${topology.bundles.name}.C.${meta.nuid}`;
     const chunkSize = meta.options?.max_chunk_size ?? 128 * 1024;
     const wanted = Math.floor(Math.min(fromByte, size) / chunkSize);
-    const first = wanted >= meta.chunks ? undefined : await firstSequence(jsm, subject);
+    // Chunks of one object are mostly consecutive: its k-th lies at first + k or later, never before.
+    const begin = wanted === 0 ? 1 : (await firstSequence(jsm, subject)) + wanted;
     const started = Promise.withResolvers<number>();
     const chunks = channelOf<Uint8Array>();
     const stop = new AbortController();
     const pump = async () => {
-      if (first === undefined) {
+      if (wanted >= meta.chunks) {
         started.resolve(wanted * chunkSize);
         return;
       }
       let left = meta.chunks;
-      const end = await follow({
-        connection,
-        jsm,
-        clock,
-        stream: STREAM,
-        filter: subject,
-        slots,
-        // Chunks of one object are mostly consecutive: its k-th lies at first + k or later, never before.
-        from: first + wanted,
-        heartbeatMs: HEARTBEAT_MS,
-        inboxPrefix,
-        signal: AbortSignal.any([signal, stop.signal]),
-        empty: () => stop.abort(),
-        each: async ({ data, pending }) => {
+      for (let from = begin; left > 0; ) {
+        const batch = {
+          connection,
+          clock,
+          hubDomain,
+          inboxPrefix,
+          subject,
+          from,
+          signal: AbortSignal.any([signal, stop.signal]),
+        };
+        const end = await readBatch(batch, ({ data, sequence, pending: said }) => {
+          if (said === undefined && from !== 1 && left === meta.chunks) {
+            // Which chunk this is cannot be known: from the first, then.
+            from = 1;
+            return;
+          }
+          const pending = said ?? left - 1;
           // The k-th chunk from the end has k behind it: so we know where in the bundle this one begins.
           started.resolve(Math.min((meta.chunks - pending - 1) * chunkSize, size));
-          await chunks.push(data);
+          chunks.push(data);
+          from = sequence + 1;
           left = pending;
-          if (pending === 0) stop.abort();
-        },
-      });
-      if (left > 0)
-        throw new Fault('hub-unreachable', `bundle ${digest}: the link was cut with ${left} chunks to go (${end.kind})`);
+        });
+        if (end === 'stopped') break;
+        if (end === 'silent')
+          throw new Fault('hub-unreachable', `bundle ${digest}: the link was cut with ${left} chunks to go`);
+        if (end === 'none') throw new Fault('not-found', `bundle ${digest}: ${left} chunks are missing in the hub's store`);
+        await chunks.room();
+      }
     };
     const done = pump().then(
       () => chunks.end(),
@@ -140,6 +146,76 @@ async function ask<T>(what: string, question: () => Promise<T>): Promise<T> {
   }
 }
 
+interface Chunk {
+  readonly data: Uint8Array;
+  readonly sequence: number;
+  /** Of the same subject, still to come after this one; undefined of a hub before nats-server 2.11, which gives one at a time. */
+  readonly pending: number | undefined;
+}
+
+/** One batch, in order. `none`: nothing lies there; `silent`: the link was cut; a batch that came to its end in any way is `done`. */
+async function readBatch(
+  ask: {
+    readonly connection: NatsConnection;
+    readonly clock: Clock;
+    readonly hubDomain: string;
+    readonly inboxPrefix: string;
+    readonly subject: string;
+    readonly from: number;
+    readonly signal: AbortSignal;
+  },
+  each: (chunk: Chunk) => void,
+): Promise<'done' | 'none' | 'silent' | 'stopped'> {
+  const { connection, clock, hubDomain, inboxPrefix, subject, from, signal } = ask;
+  if (signal.aborted) return 'stopped';
+  const ended = Promise.withResolvers<'done' | 'none' | 'silent' | 'stopped'>();
+  let heard = clock.monotonic();
+  let got = 0;
+  const take = (message: Msg) => {
+    heard = clock.monotonic();
+    const { headers } = message;
+    const status = headers?.code ?? 0;
+    if (status >= 400 || headers === undefined) return ended.resolve(got === 0 ? (status === 503 ? 'silent' : 'none') : 'done');
+    if (status === 204) return ended.resolve(got === 0 ? 'none' : 'done');
+    got++;
+    const batched = headers.has('Nats-Num-Pending');
+    each({
+      data: message.data,
+      sequence: Number(headers.get('Nats-Sequence')),
+      pending: batched ? Number(headers.get('Nats-Num-Pending')) : undefined,
+    });
+    if (!batched) ended.resolve('done');
+  };
+  const inbox = createInbox(inboxPrefix);
+  const subscription = connection.subscribe(inbox, {
+    callback: (error, message) => {
+      if (error) return ended.resolve('silent');
+      try {
+        take(message);
+      } catch (thrown) {
+        ended.reject(thrown);
+      }
+    },
+  });
+  const onAbort = () => ended.resolve('stopped');
+  signal.addEventListener('abort', onAbort, { once: true });
+  const silence = clock.every(SILENT_MS / 4, () => {
+    if (clock.monotonic() - heard > SILENT_MS) ended.resolve('silent');
+  });
+  try {
+    connection.publish(
+      `$JS.${hubDomain}.API.DIRECT.GET.${STREAM}`,
+      JSON.stringify({ seq: from, next_by_subj: subject, batch: BATCH }),
+      { reply: inbox },
+    );
+    return await ended.promise;
+  } finally {
+    silence.cancel();
+    signal.removeEventListener('abort', onAbort);
+    subscription.unsubscribe();
+  }
+}
+
 /** A bounded hand-over between a pushing and a pulling side. */
 function channelOf<T>() {
   const held: T[] = [];
@@ -148,10 +224,13 @@ function channelOf<T>() {
   let room: (() => void) | undefined;
   const signalTo = (side: (() => void) | undefined) => side?.();
   return {
-    async push(value: T): Promise<void> {
+    push(value: T): void {
       held.push(value);
       signalTo(wake);
-      while (held.length >= HELD && !ended) await new Promise<void>((resolve) => (room = resolve));
+    },
+    /** Resolves when less than a quarter of a batch is held. */
+    async room(): Promise<void> {
+      while (held.length >= BATCH / 4 && !ended) await new Promise<void>((resolve) => (room = resolve));
     },
     end(error?: unknown): void {
       ended ??= { error };

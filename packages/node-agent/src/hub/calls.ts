@@ -19,7 +19,7 @@ import {
   TIMEOUT_HEADER,
   TRACEPARENT_HEADER,
 } from '@cim/contracts';
-import { respondFault } from '@cim/contracts/bus';
+import { answerable, respondFault } from '@cim/contracts/bus';
 import { headers, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
 import type { CallRequest } from '../sandbox/sandbox.ts';
 import type { Leaf } from './leaf.ts';
@@ -107,7 +107,7 @@ export function createCallServer({ leaf, instance, route, monotonic, hold = () =
     const count = counts.get(capability) ?? { requests: 0, errors: 0, lastError: '', timeMs: 0 };
     counts.set(capability, count);
     const callback = (error: Error | null, message: Msg) => {
-      if (!error) answer(message, capability, count);
+      if (!error && answerable(message)) answer(message, capability, count);
     };
     return [
       connection.subscribe(subjectOf('call', { capability }), { queue: CALL_QUEUE, callback }),

@@ -1,15 +1,15 @@
 /**
- * Names for the consumers this node holds on the hub: a few fixed ones (contracts, `consumerNames`), since those are what its permissions
- * name. A name is lent to one follow at a time; who finds none free waits.
+ * Numbers of the consumers this node has at the hub: a few fixed ones for each row (contracts, `consumerNames`), since those are what its
+ * permissions name. A number is lent to one reading at a time; who finds none free waits. The registry ends the consumer a number had
+ * before, so a number can be lent again at once.
  *
  * Promises:
- * L1. A name is lent again only after the hub has been asked to forget its last consumer and has answered, or a deadline has passed.
+ * L1. No number is lent to two at a time.
  * L2. Waiting ends with the signal.
  */
 export interface ConsumerSlot {
-  readonly name: string;
-  /** Gives the name back when `forgotten` has settled. */
-  release(forgotten: Promise<unknown>): void;
+  readonly number: number;
+  release(): void;
 }
 
 export interface ConsumerSlots {
@@ -17,29 +17,23 @@ export interface ConsumerSlots {
   take(signal: AbortSignal): Promise<ConsumerSlot>;
 }
 
-export function createConsumerSlots(names: readonly string[]): ConsumerSlots {
-  const free = [...names];
-  const waiting: ((name: string) => void)[] = [];
-  const giveBack = (name: string) => {
-    const next = waiting.shift();
-    if (next) next(name);
-    else free.push(name);
-  };
-  const lend = (name: string): ConsumerSlot => ({
-    name,
-    release(forgotten) {
-      void forgotten.then(
-        () => giveBack(name),
-        () => giveBack(name),
-      );
+export function createConsumerSlots(count: number): ConsumerSlots {
+  const free = Array.from({ length: count }, (_, number) => number);
+  const waiting: ((number: number) => void)[] = [];
+  const lend = (number: number): ConsumerSlot => ({
+    number,
+    release() {
+      const next = waiting.shift();
+      if (next) next(number);
+      else free.unshift(number);
     },
   });
   return {
     async take(signal) {
       signal.throwIfAborted();
-      const name = free.shift();
-      if (name !== undefined) return lend(name);
-      const { promise, resolve, reject } = Promise.withResolvers<string>();
+      const number = free.shift();
+      if (number !== undefined) return lend(number);
+      const { promise, resolve, reject } = Promise.withResolvers<number>();
       const stop = () => {
         const at = waiting.indexOf(resolve);
         if (at >= 0) waiting.splice(at, 1);

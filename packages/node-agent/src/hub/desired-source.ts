@@ -6,11 +6,11 @@
  * R2. What is handed on is raw: the desired store decides what decodes and verifies.
  * R3. Whether the hub answers is known within three heartbeats, with the reason.
  */
-import { backoffDelay, type Clock, consumerNames, type Logger, streamName, topology } from '@cim/contracts';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { backoffDelay, type Clock, type Logger, READERS, topology } from '@cim/contracts';
 import { createConsumerSlots } from './consumer-slots.ts';
-import { type Followed, follow } from './follow.ts';
+import type { Followed } from './follow.ts';
 import type { Leaf } from './leaf.ts';
+import { read } from './read.ts';
 
 /** A document as it lies in the hub's bucket. `bytes` is undefined where the key was deleted. */
 export interface RawDesired {
@@ -49,7 +49,7 @@ export function createDesiredSource(deps: DesiredSourceDeps): DesiredSource {
   let detail = 'not asked yet';
   let done: Promise<void> = Promise.resolve();
   const prefix = `$KV.${topology.desired.name}.`;
-  const slots = createConsumerSlots(consumerNames(topology.desired, instance));
+  const slots = createConsumerSlots(READERS);
 
   const say = (now: boolean, why: string) => {
     const changed = reachable !== now;
@@ -61,7 +61,6 @@ export function createDesiredSource(deps: DesiredSourceDeps): DesiredSource {
   const once = async (): Promise<string | undefined> => {
     const connection = leaf.current();
     if (!connection) return 'the leaf is not reachable';
-    const jsm = await jetstreamManager(connection, { domain: deps.hubDomain, checkAPI: false, timeout: 5000 });
     let initial: RawDesired[] | undefined = [];
     const give = () => {
       const all = initial ?? [];
@@ -72,12 +71,12 @@ export function createDesiredSource(deps: DesiredSourceDeps): DesiredSource {
     round = new AbortController();
     const resync = clock.after(deps.resyncMs * (0.75 + random() / 2), () => round.abort());
     try {
-      const end = await follow({
+      const end = await read({
         connection,
-        jsm,
         clock,
-        stream: streamName(topology.desired),
-        filter: `${prefix}${instance}.>`,
+        instance,
+        hubDomain: deps.hubDomain,
+        row: 'desired',
         slots,
         from: 'last',
         heartbeatMs: HEARTBEAT_MS,
@@ -108,9 +107,7 @@ export function createDesiredSource(deps: DesiredSourceDeps): DesiredSource {
       try {
         trouble = await once();
       } catch (error) {
-        // No responders to the JetStream API is how an absent hub looks from its leaf.
-        const { name, message } = error as Error;
-        trouble = name === 'JetStreamNotEnabled' ? "the hub's JetStream does not answer" : message;
+        trouble = (error as Error).message;
       }
       if (stopping.signal.aborted) return;
       if (trouble === undefined) {

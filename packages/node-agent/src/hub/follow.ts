@@ -1,7 +1,7 @@
 /**
- * Follows a stream across the leaf link: an ephemeral push consumer of our own, with heartbeats short enough to notice a cut within
- * seconds (the client library's ordered consumer fixes them at 30 s) and deleted when we are done, so that reconnect storms leave
- * nothing on the hub.
+ * Follows a stream of the leaf: an ephemeral push consumer of our own, with heartbeats short enough to notice a leaf that is away within
+ * seconds (the client library's ordered consumer fixes them at 30 s) and deleted when we are done. What the hub keeps is followed
+ * otherwise (read.ts).
  *
  * Promises:
  * W1. Messages arrive in order, each once; a gap ends the follow and says so.
@@ -12,7 +12,6 @@
 import { type Clock, newId } from '@cim/contracts';
 import { AckPolicy, type ConsumerConfig, DeliverPolicy, type JetStreamManager } from '@nats-io/jetstream';
 import { createInbox, type Msg, type MsgHdrs, type NatsConnection, nanos } from '@nats-io/transport-node';
-import type { ConsumerSlots } from './consumer-slots.ts';
 
 export interface Followed {
   readonly subject: string;
@@ -35,8 +34,6 @@ export interface FollowOptions {
   readonly clock: Clock;
   readonly stream: string;
   readonly filter: string;
-  /** Names to make the consumer under, where permissions ask for certain ones; else any. */
-  readonly slots?: ConsumerSlots;
   /** `last` gives the newest of each subject first, a number starts at that stream sequence. */
   readonly from: 'last' | number;
   readonly heartbeatMs: number;
@@ -50,10 +47,9 @@ export interface FollowOptions {
 /** @throws what creating the consumer throws; after that every ending is a {@link FollowEnd} */
 export async function follow(options: FollowOptions): Promise<FollowEnd> {
   const { connection, jsm, clock, stream, heartbeatMs, signal } = options;
-  const slot = await options.slots?.take(signal);
   const inbox = createInbox(options.inboxPrefix);
   const config: Partial<ConsumerConfig> & { name: string } = {
-    name: slot?.name ?? `cim-${newId()}`,
+    name: `cim-${newId()}`,
     deliver_subject: inbox,
     filter_subject: options.filter,
     ack_policy: AckPolicy.None,
@@ -86,7 +82,7 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
         return;
       }
       if (status >= 400) return ended.resolve({ kind: 'lost', detail: message.headers?.description ?? String(status) });
-      const place = readAckSubject(message);
+      const place = placeOf(message);
       if (!place || place.delivered !== expected) return ended.resolve({ kind: 'gap' });
       expected++;
       handle(() =>
@@ -104,7 +100,7 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
   try {
     signal.throwIfAborted();
     signal.addEventListener('abort', onAbort, { once: true });
-    const info = await made(jsm, stream, config);
+    const info = await jsm.consumers.add(stream, config);
     // The counts are a snapshot that deliveries race with; only "nothing at all" can be read off it for sure.
     if (info.num_pending === 0 && (info.delivered?.consumer_seq ?? 0) === 0 && expected === 1) handle(options.empty);
     const silent = clock.every(Math.max(heartbeatMs / 2, 100), () => {
@@ -121,27 +117,12 @@ export async function follow(options: FollowOptions): Promise<FollowEnd> {
     signal.removeEventListener('abort', onAbort);
     subscription.unsubscribe();
     // Best effort: the server forgets it by itself after inactive_threshold.
-    const forgotten = jsm.consumers.delete(stream, config.name).catch(() => {});
-    slot?.release(forgotten);
-  }
-}
-
-/** JetStream's "consumer already exists". */
-const CONSUMER_EXISTS = 10148;
-
-/** Makes the consumer. One of that name that a life before this one left behind goes first: it delivers to an inbox nobody has. */
-async function made(jsm: JetStreamManager, stream: string, config: Partial<ConsumerConfig> & { name: string }) {
-  try {
-    return await jsm.consumers.add(stream, config);
-  } catch (error) {
-    if ((error as { code?: number }).code !== CONSUMER_EXISTS) throw error;
-    await jsm.consumers.delete(stream, config.name);
-    return jsm.consumers.add(stream, config);
+    void jsm.consumers.delete(stream, config.name).catch(() => {});
   }
 }
 
 /** `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<tries>.<stream seq>.<consumer seq>.<time>.<pending>[.<token>]` (ADR-15). */
-function readAckSubject(message: Msg): { sequence: number; delivered: number; pending: number } | undefined {
+export function placeOf(message: Msg): { sequence: number; delivered: number; pending: number } | undefined {
   const tokens = message.reply?.split('.') ?? [];
   const at = tokens.length >= 11 ? 7 : tokens.length === 9 ? 5 : -1;
   if (at < 0) return undefined;

@@ -3,6 +3,7 @@
  */
 
 import { subjectOf } from '@cim/contracts';
+import { answerable } from '@cim/contracts/bus';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { EndpointCount } from './calls.ts';
 import type { Leaf } from './leaf.ts';
@@ -64,7 +65,7 @@ export function serveServicesProtocol(deps: ServicesDeps): void {
       for (const subject of [`$SRV.${verb}`, `$SRV.${verb}.${NAME}`, `$SRV.${verb}.${NAME}.${deps.id}`]) {
         connection.subscribe(subject, {
           callback: (error, message) => {
-            if (!error) message.respond(JSON.stringify(reply()));
+            if (!error && answerable(message)) message.respond(JSON.stringify(reply()));
           },
         });
       }

@@ -2,11 +2,11 @@
  * Reads one stream of the hub for as long as the node lives: from a place on, again after every reconnect and every `resync`. Whether the
  * hub answers at all is said elsewhere (desired-source.ts); here silence means no more than that nothing new is known.
  */
-import { backoffDelay, type Clock, consumerNames, type Logger, streamName, type TopologyRow } from '@cim/contracts';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { backoffDelay, type Clock, type Logger, READERS, type ReadableRow } from '@cim/contracts';
 import { createConsumerSlots } from './consumer-slots.ts';
-import { type Followed, follow } from './follow.ts';
+import type { Followed } from './follow.ts';
 import type { Leaf } from './leaf.ts';
+import { read } from './read.ts';
 
 export interface StreamSource {
   start(): void;
@@ -27,8 +27,7 @@ export interface StreamSourceDeps {
 }
 
 export interface Reading {
-  readonly row: TopologyRow;
-  readonly filter: string;
+  readonly row: ReadableRow;
   /** Asked once per reading: the newest of each subject, or from this stream sequence on. */
   readonly from: () => 'last' | number;
   readonly each: (message: Followed) => void | Promise<void>;
@@ -40,8 +39,8 @@ const HEARTBEAT_MS = 2_000;
 
 export function createStreamSource(deps: StreamSourceDeps, reading: Reading): StreamSource {
   const { clock, random, log, leaf } = deps;
-  const stream = streamName(reading.row);
-  const slots = createConsumerSlots(consumerNames(reading.row, deps.instance));
+  const { row } = reading;
+  const slots = createConsumerSlots(READERS);
   const stopping = new AbortController();
   let round = new AbortController();
   let done: Promise<void> = Promise.resolve();
@@ -49,16 +48,15 @@ export function createStreamSource(deps: StreamSourceDeps, reading: Reading): St
   const once = async (): Promise<boolean> => {
     const connection = leaf.current();
     if (!connection) return false;
-    const jsm = await jetstreamManager(connection, { domain: deps.hubDomain, checkAPI: false, timeout: 5000 });
     round = new AbortController();
     const resync = clock.after(deps.resyncMs * (0.75 + random() / 2), () => round.abort());
     try {
-      const end = await follow({
+      const end = await read({
         connection,
-        jsm,
         clock,
-        stream,
-        filter: reading.filter,
+        instance: deps.instance,
+        hubDomain: deps.hubDomain,
+        row,
         from: reading.from(),
         heartbeatMs: HEARTBEAT_MS,
         inboxPrefix: deps.inboxPrefix,
@@ -70,7 +68,7 @@ export function createStreamSource(deps: StreamSourceDeps, reading: Reading): St
           if (message.pending === 0) await reading.caughtUp?.();
         },
       });
-      if (end.kind === 'lost') log.info({ stream, detail: end.detail }, 'the reading of a stream of the hub ended');
+      if (end.kind === 'lost') log.info({ row, detail: end.detail }, 'the reading of what the hub keeps ended');
       return end.kind === 'stopped' || end.kind === 'gap';
     } finally {
       resync.cancel();
@@ -85,8 +83,7 @@ export function createStreamSource(deps: StreamSourceDeps, reading: Reading): St
           continue;
         }
       } catch (error) {
-        if (!stopping.signal.aborted)
-          log.debug({ stream, error: String(error) }, 'a stream of the hub cannot be read, trying on');
+        if (!stopping.signal.aborted) log.debug({ row, error: String(error) }, 'what the hub keeps cannot be read, trying on');
       }
       const delay = backoffDelay({ base: 200, cap: 5_000, factor: 1.6 }, failures++, random());
       await clock.sleep(delay, stopping.signal).catch(() => {});

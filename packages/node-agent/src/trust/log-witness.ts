@@ -27,6 +27,7 @@ import {
 } from '@cim/contracts';
 import { z } from 'zod';
 import { isAbsent, writeDurably } from '../bundle/durable.ts';
+import type { PublishedTrust } from './freshness.ts';
 
 const HeadFile = z.strictObject({ api: z.literal(1), first: Digest, head: ChainHeadSchema });
 
@@ -45,6 +46,8 @@ export interface LogWitness {
   /** Waits a moment for a bundle to show up in the log. @throws Fault `log-missing`, `log-forked` */
   logged(digest: Digest): Promise<void>;
   head(): ChainHead | undefined;
+  /** The newest trust document the log has spoken of in this life. */
+  published(): PublishedTrust | undefined;
   conditions(): Condition[];
 }
 
@@ -68,6 +71,7 @@ export function createLogWitness(options: LogWitnessOptions): LogWitness {
   let first: Digest | undefined;
   let digests = new Set<string>();
   let broken: Condition | undefined;
+  let published: PublishedTrust | undefined;
   /** The first message of a reading repeats what is known. */
   let repeats = false;
 
@@ -101,6 +105,8 @@ export function createLogWitness(options: LogWitnessOptions): LogWitness {
       return breaks('fork', detail);
     }
     if (entry.body.type === 'bundle-published') digests.add(entry.body.digest);
+    if (entry.body.type === 'trust-published' && entry.body.sequence > (published?.sequence ?? 0))
+      published = { sequence: entry.body.sequence, readAt: clock.now() };
   };
 
   return {
@@ -170,6 +176,7 @@ export function createLogWitness(options: LogWitnessOptions): LogWitness {
         );
     },
     head: () => reader.head(),
+    published: () => published,
     conditions: () => (broken ? [broken] : []),
   };
 }

@@ -12,6 +12,7 @@ import {
   topology,
 } from '@cim/contracts';
 import { createStreamSource, type StreamSourceDeps } from '../hub/stream-source.ts';
+import { staleness } from './freshness.ts';
 import { createLogWitness } from './log-witness.ts';
 
 import { createTrustStore } from './store.ts';
@@ -46,8 +47,7 @@ export function createTrustRoom(deps: TrustRoomDeps): TrustRoom {
   const witness = createLogWitness({ file: join(config.stateDirectory, 'log-head.json'), logs: trust.logs, clock, log, emit });
 
   const documents = createStreamSource(deps, {
-    row: topology.trust,
-    filter: `$KV.${topology.trust.name}.>`,
+    row: 'trust',
     from: () => 'last',
     async each({ subject, data, headers }) {
       // A deleted document says nothing: what was revoked stays revoked.
@@ -59,8 +59,7 @@ export function createTrustRoom(deps: TrustRoomDeps): TrustRoom {
     },
   });
   const entries = createStreamSource(deps, {
-    row: topology.transparency,
-    filter: topology.transparency.subjects[0],
+    row: 'transparency',
     from() {
       witness.begin();
       return witness.from();
@@ -85,6 +84,10 @@ export function createTrustRoom(deps: TrustRoomDeps): TrustRoom {
     now: () => store.now(),
     logged: (digest) => witness.logged(digest),
     logHead: () => witness.head(),
-    conditions: () => [...store.conditions(), ...witness.conditions()],
+    conditions: () => [
+      ...store.conditions(),
+      ...staleness(store.now().document, witness.published(), clock.now()),
+      ...witness.conditions(),
+    ],
   };
 }

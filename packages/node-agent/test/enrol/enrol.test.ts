@@ -1,5 +1,5 @@
 /** The node's side of identities: names lent to consumers, answers held back, and what is asked of the registry. */
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,6 @@ import { enrol } from '../../src/enrol/enrol.ts';
 import { createAnswerHold, type HubSign } from '../../src/enrol/hold.ts';
 import { demandIdentity } from '../../src/enrol/identity.ts';
 import { createCredentialKeeper } from '../../src/enrol/keeper.ts';
-import { createConsumerSlots } from '../../src/hub/consumer-slots.ts';
 
 const account = createAccount();
 const signer = createAccount();
@@ -59,27 +58,6 @@ afterAll(() => {
 const fileAt = (name: string) => credentialsFile(join(root, name), join(root, name, 'leaf.creds'));
 const options = (name: string) => ({ instance: 'cim-a', door: { url }, file: fileAt(name), now: Date.now() });
 
-test('a name is lent to one at a time, in the order of asking, and not before it is forgotten', async () => {
-  const slots = createConsumerSlots(['x_0']);
-  const never = new AbortController().signal;
-  const first = await slots.take(never);
-  const order: string[] = [];
-  const second = slots.take(never).then((slot) => {
-    order.push('second');
-    return slot;
-  });
-  const gaveUp = new AbortController();
-  const third = slots.take(gaveUp.signal);
-  gaveUp.abort(new Error('enough'));
-  await expect(third).rejects.toThrow('enough');
-  const forgotten = Promise.withResolvers<void>();
-  first.release(forgotten.promise);
-  await Promise.resolve();
-  expect(order).toEqual([]);
-  forgotten.reject(new Error('the hub did not answer'));
-  expect((await second).name).toBe('x_0');
-});
-
 test('the key is made once and named again until its answer has come; its seed is never sent', async () => {
   answer = 'away';
   await expect(enrol(options('once'), TOKEN, false)).rejects.toMatchObject({ code: 'hub-unreachable' });
@@ -121,7 +99,7 @@ test('it is renewed with a new key when a third is left; while nobody answers it
     instance: 'cim-a',
     file,
     door: { url },
-    renewed: (at) => told.push(at),
+    replaced: (at) => told.push(at),
   });
   keeper.start();
   expect(await until(async () => (await file.read())!.claims.subject !== first.subject)).toBe(true);
@@ -131,6 +109,61 @@ test('it is renewed with a new key when a third is left; while nobody answers it
   expect(await until(() => conditions.list().some(({ code }) => code === 'credentials-expired'))).toBe(true);
   expect(keeper.expiresAt()).toBe((await file.read())!.claims.expiresAt);
   await keeper.stop();
+});
+
+/** A keeper that hears what it is told, over a file and a registry of the test. */
+function keeperOf(name: string, door: { readonly url: string } | undefined) {
+  const told: number[] = [];
+  const keeper = createCredentialKeeper({
+    clock: systemClock,
+    random: Math.random,
+    log: silentLogger,
+    conditions: createConditions(systemClock),
+    instance: 'cim-a',
+    file: fileAt(name),
+    door,
+    replaced: (at) => told.push(at),
+  });
+  keeper.start();
+  return { told, keeper };
+}
+
+test('a node started anew between the renewal and the old end still knows of that end', async () => {
+  answer = { lives: 6 };
+  const first = await enrol(options('anew'), TOKEN, false);
+  const before = keeperOf('anew', { url });
+  answer = { lives: 600 };
+  expect(await until(() => before.told.length > 0)).toBe(true);
+  await before.keeper.stop();
+  expect((await fileAt('anew').read())!.claims.subject).not.toBe(first.subject);
+  const after = keeperOf('anew', { url });
+  expect(await until(() => after.told.length > 0)).toBe(true);
+  await after.keeper.stop();
+  expect([before.told, after.told]).toEqual([[first.expiresAt! * 1000], [first.expiresAt! * 1000]]);
+  // Once it is over nobody is told.
+  await until(() => Date.now() > first.expiresAt! * 1000);
+  const late = keeperOf('anew', undefined);
+  expect(await until(() => late.keeper.expiresAt() !== undefined)).toBe(true);
+  await late.keeper.stop();
+  expect(late.told).toEqual([]);
+});
+
+test('replaced by hand, or with a note of ends that is damaged, it goes on', async () => {
+  answer = { lives: 500 };
+  const first = await enrol(options('by-hand'), TOKEN, false);
+  answer = { lives: 600 };
+  const second = await enrol(options('by-hand'), TOKEN, true);
+  const running = keeperOf('by-hand', undefined);
+  expect(await until(() => running.told.length > 0)).toBe(true);
+  await running.keeper.stop();
+  expect(running.told).toEqual([first.expiresAt! * 1000]);
+  expect(await fileAt('by-hand').replaced()).toEqual([first.expiresAt! * 1000]);
+  for (const text of ['{"nonsense', '', 'null', '{"0":1}', '["1"]', '[-1]', '[1.5]', JSON.stringify(Array(99).fill(1))]) {
+    writeFileSync(join(root, 'by-hand', 'identity', 'replaced.json'), text);
+    expect([text, await fileAt('by-hand').replaced()]).toEqual([text, []]);
+  }
+  await enrol(options('by-hand'), TOKEN, true);
+  expect(await fileAt('by-hand').replaced()).toEqual([second.expiresAt! * 1000]);
 });
 
 /** A hold planned for a moment that is 400 ms away, waited for until it has closed. */

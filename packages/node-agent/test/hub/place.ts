@@ -6,9 +6,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hubInboxPrefix, objectName, silentLogger, systemClock, topology, waitUntil } from '@cim/contracts';
+import { hubInboxPrefix, objectName, readerConsumer, silentLogger, systemClock, topology, waitUntil } from '@cim/contracts';
+import { serve } from '@cim/contracts/bus';
 import { type NatsProcess, startNatsServer } from '@cim/fleet';
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { type ConsumerConfig, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { Objm, setSha256Backend } from '@nats-io/obj';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
@@ -27,7 +28,8 @@ export interface Place {
   /** Puts a bundle of random bytes into the store. */
   putBundle(bytes: number): Promise<{ readonly digest: string; readonly bytes: Buffer }>;
   putDesired(key: string, text: string): Promise<number>;
-  eventsAtHub(): Promise<number>;
+  /** Undefined while the hub does not say: it is away, or only just back. */
+  eventsAtHub(): Promise<number | undefined>;
   close(): Promise<void>;
 }
 
@@ -58,6 +60,13 @@ export async function place(): Promise<Place> {
   await kvm.create(topology.nodes.name, { ttl: topology.nodes.ttlMs });
   const bundles = await new Objm(js).create(topology.bundles.name);
   const jsm = await jetstreamManager(admin);
+  // The registry's part: readers.ts there.
+  serve(admin, 'read', {}, async (request, { instance }) => {
+    const { stream, config } = readerConsumer(instance, request);
+    await jsm.consumers.delete(stream, config.name).catch(() => {});
+    const { num_pending } = await jsm.consumers.add(stream, config as Partial<ConsumerConfig>);
+    return { stream, consumer: config.name, pending: num_pending };
+  });
   await jsm.streams.add({
     name: topology.fleetEvents.name,
     subjects: [...topology.fleetEvents.subjects],
@@ -87,7 +96,11 @@ export async function place(): Promise<Place> {
       return { digest, bytes };
     },
     putDesired: (key, text) => desired.put(key, text),
-    eventsAtHub: async () => (await jsm.streams.info(topology.fleetEvents.name)).state.messages,
+    eventsAtHub: () =>
+      jsm.streams.info(topology.fleetEvents.name).then(
+        ({ state }) => state.messages,
+        () => undefined,
+      ),
     async close() {
       await leaf.stop();
       await admin.close();

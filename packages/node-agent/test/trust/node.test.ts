@@ -168,6 +168,15 @@ test('a revoked bundle stops; another version of the same publisher runs', async
   expect(await until(() => workload('first')?.converged === true && workload('first')?.version === '1.0.1')).toBe(true);
 });
 
+test('a newer document that was promised and has not come is in the health of the node until one comes; nothing stops', async () => {
+  await say({ refreshBy: '2026-01-02T00:00:00Z' });
+  expect(await until(() => conditions().includes('trust-stale'))).toBe(true);
+  expect(node!.status().health).not.toBe('unhealthy');
+  expect(workload('first')?.converged).toBe(true);
+  await say({ refreshBy: '2099-01-01T00:00:00Z' });
+  expect(await until(() => !conditions().includes('trust-stale'))).toBe(true);
+});
+
 test('with log keys a bundle that is not in the log is not taken in; once it is there it runs', async () => {
   const entries: LogEntry[] = [];
   const append = async (bundle: MadeBundle) => {

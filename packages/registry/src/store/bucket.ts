@@ -3,12 +3,13 @@
  *
  * Promises:
  * K1. Every value carries the id of the change it was written under (header `Cim-Audit`), so that who looks at it later knows whose it is.
- * K2. A write sent twice under the same id is one write.
+ * K2. A write sent twice under the same id is one write. (nats-server 2.10 knows a repeated message before it compares revisions, 2.15 only
+ *     after that: so what stands there is looked at before a race is called lost.)
  */
 import { AUDIT_HEADER, Fault } from '@cim/contracts';
 import { headers } from '@nats-io/transport-node';
 import { lostRace } from './faults.ts';
-import type { Hub } from './hub.ts';
+import type { Hub, Link } from './hub.ts';
 
 export interface KeyValue {
   readonly bytes: Uint8Array;
@@ -46,17 +47,17 @@ const WRITE_MS = 4_000;
 export function createBucket(hub: Hub, name: string, maxValueBytes: number): Bucket {
   const stream = `KV_${name}`;
   const subject = (key: string) => `$KV.${name}.${key}`;
-  const state = (key: string): Promise<KeyState> =>
-    hub.run(`reading ${name}`, async ({ jsm }) => {
-      const found = await jsm.streams.getMessage(stream, { last_by_subj: subject(key) });
-      if (!found) return { revision: 0, bytes: undefined, change: undefined };
-      const gone = found.header.get('KV-Operation') !== '' || found.header.get('Nats-Marker-Reason') !== '';
-      return {
-        revision: found.seq,
-        bytes: gone ? undefined : found.data,
-        change: found.header.get(AUDIT_HEADER) || undefined,
-      };
-    });
+  const stateAt = async ({ jsm }: Link, key: string): Promise<KeyState> => {
+    const found = await jsm.streams.getMessage(stream, { last_by_subj: subject(key) });
+    if (!found) return { revision: 0, bytes: undefined, change: undefined };
+    const gone = found.header.get('KV-Operation') !== '' || found.header.get('Nats-Marker-Reason') !== '';
+    return {
+      revision: found.seq,
+      bytes: gone ? undefined : found.data,
+      change: found.header.get(AUDIT_HEADER) || undefined,
+    };
+  };
+  const state = (key: string) => hub.run(`reading ${name}`, (link) => stateAt(link, key));
   const fits = (key: string, value: string) => {
     const size = Buffer.byteLength(value);
     if (size > maxValueBytes)
@@ -72,7 +73,8 @@ export function createBucket(hub: Hub, name: string, maxValueBytes: number): Buc
     },
     write(key, value, revision, change) {
       fits(key, value);
-      return hub.run(`writing ${name}`, async ({ js }): Promise<Written> => {
+      return hub.run(`writing ${name}`, async (link): Promise<Written> => {
+        const { js } = link;
         const mark = headers();
         mark.set(AUDIT_HEADER, change);
         try {
@@ -85,8 +87,9 @@ export function createBucket(hub: Hub, name: string, maxValueBytes: number): Buc
           });
           return { kind: 'written', revision: seq };
         } catch (error) {
-          if (lostRace(error)) return { kind: 'lost' };
-          throw error;
+          if (!lostRace(error)) throw error;
+          const stands = await stateAt(link, key);
+          return stands.change === change ? { kind: 'written', revision: stands.revision } : { kind: 'lost' };
         }
       });
     },

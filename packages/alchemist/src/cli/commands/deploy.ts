@@ -1,9 +1,9 @@
 /** `alchemist deploy`: makes an instance run a version and shows how it gets there. */
 
-import type { DesiredRecord } from '@cim/contracts';
 import { type Command, Option } from 'commander';
 import type { WorkloadResources, WorkloadSettings } from '../../definitions.ts';
 import type { DeployResult } from '../../deploy/deploy.ts';
+import { drafting, draftText } from '../drafts.ts';
 import { duration, instanceId, jsonObject, looksLikePath, nameAndRef, wholeNumber } from '../flags.ts';
 import { type Render, seconds } from '../render.ts';
 import { type CommonFlags, commonFlags, perform, type Session, type Stage, verb } from '../session.ts';
@@ -79,7 +79,7 @@ deployed.`,
       const { name, ref } = nameAndRef(what);
       const version = flags.version ?? ref;
       const secrets = await secretsIn(session, flags.secret);
-      const draft = flags.out === undefined ? undefined : await drafting(session, flags.out);
+      const draft = await drafting(session, flags.out);
       const bar = render.progress('upload');
       const result = await cim
         .deploy({
@@ -103,16 +103,6 @@ deployed.`,
     }),
   );
 }
-
-/** Writes what would be stored to a file. */
-async function drafting({ io }: Session, out: string) {
-  const [{ writePaper }, { resolve }] = await Promise.all([import('../../trust/papers.ts'), import('node:path')]);
-  return (record: DesiredRecord, revision: number | undefined) =>
-    writePaper(resolve(io.cwd, out), { kind: 'desired', revision: revision ?? null, record });
-}
-
-const draftText = (out: string) =>
-  `written ${out}\nnext    another operator: alchemist sign ${out}; then alchemist submit ${out}`;
 
 /** Leaves out what was not given. */
 function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

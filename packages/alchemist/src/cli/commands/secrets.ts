@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { DeployResult } from '../../deploy/deploy.ts';
+import { drafting, draftText } from '../drafts.ts';
 import { duration, instanceId } from '../flags.ts';
 import { type CommonFlags, commonFlags, perform, type Session, type Stage, verb } from '../session.ts';
 
@@ -14,6 +15,7 @@ interface Flags extends CommonFlags {
   readonly key?: string;
   readonly wait: boolean;
   readonly timeout?: string;
+  readonly out?: string;
 }
 
 export function register(program: Command, stage: Stage): void {
@@ -29,10 +31,12 @@ export function register(program: Command, stage: Stage): void {
       summary: 'seal a secret and deploy it',
       description: `Reads a value from standard input or --file (one newline at its end is dropped), seals it to the key of the node and deploys
 it. The workload reads it with ctx.secrets when its definition grants the name; a new value counts from the next read on, without a
-restart. The key of a node is remembered when it is first seen; a changed one is refused.`,
+restart. The key of a node is remembered when it is first seen; a changed one is refused. Where several operators have to sign, --out writes
+the document with the sealed box to a file: the value is not in it.`,
       examples: [
         'secrets set mailer smtp-password -i cim-a < password.txt',
         'secrets set mailer tls-key -i cim-a --file key.pem',
+        'secrets set mailer smtp-password -i cim-a --out secret.json < password.txt',
       ],
     })
       .option('--file <file>', 'read the value from a file')
@@ -44,7 +48,7 @@ restart. The key of a node is remembered when it is first seen; a changed one is
       const result = await (await session.alchemist()).secrets.set(
         targetOf(name, flags),
         { [secret]: value },
-        { ...courseOf(session, flags), key: flags.key },
+        { ...(await courseOf(session, flags)), key: flags.key },
       );
       const { firstSeen } = result;
       session.render.answer(result, () =>
@@ -54,7 +58,7 @@ restart. The key of a node is remembered when it is first seen; a changed one is
             : [
                 `${session.render.paint('new', 'warn')}    ${flags.instance} was not known before; its key is taken to be ${firstSeen}`,
               ]),
-          done(session, 'sealed', secret, result, flags.wait),
+          done(session, 'sealed', secret, result, flags),
         ].join('\n'),
       );
       return undefined;
@@ -69,8 +73,12 @@ restart. The key of a node is remembered when it is first seen; a changed one is
   );
   write(remove).action((name: string, names: string[], flags: Flags) =>
     perform(stage, flags, async (session) => {
-      const result = await (await session.alchemist()).secrets.remove(targetOf(name, flags), names, courseOf(session, flags));
-      session.render.answer(result, () => done(session, 'removed', names.join(', '), result, flags.wait));
+      const result = await (await session.alchemist()).secrets.remove(
+        targetOf(name, flags),
+        names,
+        await courseOf(session, flags),
+      );
+      session.render.answer(result, () => done(session, 'removed', names.join(', '), result, flags));
       return undefined;
     }),
   );
@@ -103,17 +111,23 @@ const write = (command: Command): Command =>
       .option('--reason <text>', 'why, for those who read the events later')
       .option('--wait', 'wait until the node has it (default)', true)
       .option('--no-wait', 'do not wait for the node')
-      .option('--timeout <time>', 'longest wait (default: 60s)', duration),
+      .option('--timeout <time>', 'longest wait (default: 60s)', duration)
+      .option('--operator-seed <file...>', 'keys to sign with, instead of those of the profile')
+      .option('--out <file>', 'write the signed document for other operators to sign, instead of deploying it'),
   );
 
 const targetOf = (name: string, { instance, kind, reason }: Flags) => ({ instance, name, kind, reason });
 
-const courseOf = ({ io, render }: Session, { wait, timeout }: Flags) => ({
-  wait,
-  signal: io.signal,
-  onStep: render.step,
-  ...(timeout === undefined ? {} : { timeout }),
-});
+async function courseOf(session: Session, { wait, timeout, out }: Flags) {
+  const draft = await drafting(session, out);
+  return {
+    wait,
+    signal: session.io.signal,
+    onStep: session.render.step,
+    ...(draft === undefined ? {} : { draft }),
+    ...(timeout === undefined ? {} : { timeout }),
+  };
+}
 
 async function readValue({ io }: Session, file: string | undefined): Promise<string> {
   const text = await (file === undefined ? io.stdin() : readFile(resolve(io.cwd, file), 'utf8')).catch(async (cause) => {
@@ -123,8 +137,9 @@ async function readValue({ io }: Session, file: string | undefined): Promise<str
   return text.replace(/\r?\n$/, '');
 }
 
-function done({ render }: Session, word: string, what: string, { name, instance }: DeployResult, waited: boolean): string {
-  return waited
+function done({ render }: Session, word: string, what: string, { name, instance }: DeployResult, { wait, out }: Flags): string {
+  if (out !== undefined) return draftText(out);
+  return wait
     ? `${render.paint(word, 'good')} ${what} of ${name} on ${instance}`
     : `${render.paint('stored', 'good')} ${what} of ${name}; ${instance} has yet to take it`;
 }

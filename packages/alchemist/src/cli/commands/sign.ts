@@ -13,7 +13,7 @@ interface SubmitFlags extends CommonFlags {
 export function registerSign(program: Command, stage: Stage): void {
   const command = verb(program, 'sign <file>', {
     summary: 'add your signature to a document another operator wrote',
-    description: `Shows what a document says (written with "deploy --out" or "trust … --out") and adds the signatures of your operator keys. Needs no
+    description: `Shows what a document says (written with --out by deploy, undeploy, secrets or trust) and adds the signatures of your operator keys. Needs no
 registry: it can be done on a machine that has no network.`,
     examples: ['sign hello.json', 'sign hello.json --operator-seed /media/key/operator.seed'],
   }).option('--operator-seed <file...>', 'keys to sign with, instead of those of the profile');

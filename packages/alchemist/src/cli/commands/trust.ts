@@ -3,12 +3,13 @@ import { resolve } from 'node:path';
 import type { TrustedKey, TrustRecord } from '@cim/contracts';
 import type { Command } from 'commander';
 import type { TrustChange } from '../../trust/document.ts';
-import { jsonObject } from '../flags.ts';
+import { duration, jsonObject } from '../flags.ts';
 import { type CommonFlags, commonFlags, type Ending, perform, type Session, type Stage, verb } from '../session.ts';
 
 interface ChangeFlags extends CommonFlags {
   readonly reason?: string;
   readonly expires?: string;
+  readonly refreshWithin?: string;
   readonly out?: string;
 }
 
@@ -74,7 +75,7 @@ more, with or without the hub. A revocation cannot be taken back.`,
 
   change(trust, stage, 'renew', {
     summary: 'the same document again, newly signed, e.g. after operators changed',
-    examples: ['trust renew --expires 2027-01-01T00:00:00Z'],
+    examples: ['trust renew --expires 2027-01-01T00:00:00Z', 'trust renew --refresh-within 30d'],
   }).action((flags: ChangeFlags) => perform(stage, flags, (session) => alter(session, { kind: 'renew' }, flags)));
 
   change(trust, stage, 'restart-log <hash>', {
@@ -105,6 +106,11 @@ function change(trust: Command, stage: Stage, usage: string, text: Parameters<ty
     verb(trust, usage, text)
       .option('--reason <text>', 'why, for those who read it later')
       .option('--expires <time>', 'when what this document adds may sign nothing new any more, ISO')
+      .option(
+        '--refresh-within <time>',
+        'promise a newer document within this time, e.g. 30d: nodes that have none say so; 0s: no more',
+        duration,
+      )
       .option('--out <file>', 'write the document for other operators to sign, instead of publishing it')
       .option('--operator-seed <file...>', 'keys to sign with, instead of those of the profile'),
   );
@@ -140,9 +146,15 @@ async function revocation({ alchemist }: Session, what: string): Promise<TrustCh
 
 async function alter(session: Session, wish: TrustChange, flags: ChangeFlags): Promise<Ending> {
   const { io, render, alchemist } = session;
-  const [{ linesOf, writePaper }, { Fault }] = await Promise.all([import('../../trust/papers.ts'), import('@cim/contracts')]);
+  const [{ linesOf, writePaper }, { Duration }, { Fault }] = await Promise.all([
+    import('../../trust/papers.ts'),
+    import('../../duration.ts'),
+    import('@cim/contracts'),
+  ]);
   const door = (await alchemist()).trust;
-  const paper = await door.draft(wish, { reason: flags.reason, expires: flags.expires });
+  const refreshWithinMs =
+    flags.refreshWithin === undefined ? undefined : Duration.from(flags.refreshWithin, '--refresh-within').milliseconds;
+  const paper = await door.draft(wish, { reason: flags.reason, expires: flags.expires, refreshWithinMs });
   const { sequence } = paper.record.document;
   if (flags.out !== undefined) {
     const file = resolve(io.cwd, flags.out);

@@ -1,6 +1,6 @@
 /** `alchemist undeploy`: ends a workload on an instance. */
-import type { DesiredRecord } from '@cim/contracts';
 import { type Command, Option } from 'commander';
+import { drafting, draftText } from '../drafts.ts';
 import { duration, instanceId } from '../flags.ts';
 import { seconds } from '../render.ts';
 import { type CommonFlags, commonFlags, perform, type Stage, verb } from '../session.ts';
@@ -29,24 +29,23 @@ export function register(program: Command, stage: Stage): void {
     .option('--operator-seed <file...>', 'keys to sign with, instead of those of the profile')
     .option('--out <file>', 'write the signed document for other operators to sign, instead of removing');
   commonFlags(command).action((name: string, flags: Flags) =>
-    perform(stage, flags, async ({ render, alchemist, io }) => {
+    perform(stage, flags, async (session) => {
+      const { render, alchemist, io } = session;
       const { instance, kind, reason, wait, timeout, out } = flags;
-      const [{ writePaper }, { resolve }] = await Promise.all([import('../../trust/papers.ts'), import('node:path')]);
-      const draft = (record: DesiredRecord, revision: number | undefined) =>
-        writePaper(resolve(io.cwd, out ?? ''), { kind: 'desired', revision: revision ?? null, record });
+      const draft = await drafting(session, out);
       const result = await (await alchemist()).undeploy({
         name,
         instance,
         wait,
         signal: io.signal,
         onStep: render.step,
-        ...(out === undefined ? {} : { draft }),
+        ...(draft === undefined ? {} : { draft }),
         ...(kind === undefined ? {} : { kind }),
         ...(reason === undefined ? {} : { reason }),
         ...(timeout === undefined ? {} : { timeout }),
       });
       render.answer(result, () => {
-        if (out !== undefined) return `written ${out}; another operator: alchemist sign ${out}; then alchemist submit ${out}`;
+        if (out !== undefined) return draftText(out);
         const word = !result.changed ? 'was removed already' : wait ? 'removed' : 'stored';
         return `${render.paint(word, 'good')} ${result.name} on ${instance}${wait && result.changed ? ` in ${seconds(result.elapsedMs)}` : ''}`;
       });
