@@ -157,7 +157,11 @@ async function ask(isolate: Isolate, name: string, input: unknown, budgetMs: num
 }
 
 /** Opens a case's bundle. @throws Fault */
-export const isolateOf = (sandbox: Sandbox, one: Hostile): Promise<Isolate> => open(sandbox, one, 'A');
+export const isolateOf = (
+  sandbox: Sandbox,
+  one: Hostile,
+  isolation: OpenOptions['isolation'] = 'dedicated',
+): Promise<Isolate> => sandbox.open({ ...optionsOf(one, 'A'), isolation });
 
 /** Opens an honest echo. */
 export const openHonest = (sandbox: Sandbox): Promise<Isolate> => open(sandbox, honest, 'B');

@@ -10,6 +10,10 @@ import { type CellWall, cellWall, isolateOf } from './cells.ts';
 import { until } from './judge.ts';
 import { MemoryWatch } from './watch.ts';
 
+/** `CIM_HOSTILE_TIMES=100 CIM_HOSTILE_CROWD=1000` is how it is run by hand; less tells as much in `npm test`. */
+const TIMES = Number(process.env['CIM_HOSTILE_TIMES'] ?? 6);
+const CROWD = Number(process.env['CIM_HOSTILE_CROWD'] ?? 100);
+
 let wall: CellWall;
 beforeAll(async () => {
   wall = await cellWall({ spareCells: 2 });
@@ -86,18 +90,33 @@ test('SIGKILL with 256 calls in flight: each has a fault, and the next isolate a
   await next.close(0);
 });
 
-test('out of memory again and again: the sandbox stays as it is', { timeout: 60_000 }, async () => {
+test('out of memory again and again: the sandbox stays as it is', { timeout: 20_000 + TIMES * 8_000 }, async () => {
   const one = calling('greedy', 'const all = []; for (;;) all.push({ a: [1, 2, 3] })', harmless, {
     limits: { turnMs: 2_000, timeoutMs: 9_000 },
   });
   const ends = new Set<string>();
-  for (let i = 0; i < 6; i++) {
+  for (let i = 0; i < TIMES; i++) {
     const isolate = await opened(one);
     ends.add(await ask(isolate, one));
     await isolate.close(0);
   }
   expect([...ends].filter((end) => !['out-of-memory', 'turn-exceeded'].includes(end))).toEqual([]);
   expect(await until(() => wall.sandbox.cells().length <= 3, 5_000)).toBe(true);
+});
+
+test('a crowd of one publisher: so many to a cell and no more, each answers, and all ends with them', {
+  timeout: 30_000 + CROWD * 200,
+}, async () => {
+  await using other = await cellWall({ spareCells: 1, startTimeout: '60s' });
+  const one = calling('crowd', 'return 1', harmless);
+  const all = await Promise.all(Array.from({ length: CROWD }, () => isolateOf(other.sandbox, one, 'shared')));
+  const most = Math.max(...other.sandbox.cells().map(({ isolates }) => isolates));
+  expect(most).toBeLessThanOrEqual(64);
+  expect(other.sandbox.cells().filter(({ isolates }) => isolates > 0).length).toBeLessThanOrEqual(Math.ceil(CROWD / 64) + 1);
+  expect(new Set(await Promise.all(all.map((isolate) => ask(isolate, one, 'well', 30_000))))).toEqual(new Set(['"well"']));
+  const pids = new Set(all.map(({ cellPid }) => cellPid));
+  await Promise.all(all.map((isolate) => isolate.close(0)));
+  for (const pid of pids) expect(await until(() => !other.sandbox.cells().some((cell) => cell.pid === pid), 10_000)).toBe(true);
 });
 
 test('honest and heavy: 64 answers of 100 KB in flight at 32 MiB, again and again, and memory stays flat', async () => {
@@ -121,6 +140,7 @@ test('honest and heavy: 64 answers of 100 KB in flight at 32 MiB, again and agai
   for (let i = 0; i < 12; i++) await round();
   const peak = memory.letGo(isolate.cellPid);
   memory.stop();
+  process.stdout.write(`heavy and honest: ${Math.round(peak / MIB)} MiB at most\n`);
   expect(peak).toBeLessThan((32 + 96) * MIB);
   await isolate.close(0);
 });

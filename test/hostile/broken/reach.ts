@@ -2,8 +2,10 @@
 import { readdirSync, realpathSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { type LayerState, systemClock } from '@cim/contracts';
+import { begin } from '../../../packages/node-agent/src/sandbox/cell/begin.ts';
 import { createLauncher } from '../../../packages/node-agent/src/sandbox/cell/launch.ts';
 import { FrameReader, textFrame } from '../../../packages/node-agent/src/sandbox/frames.ts';
 import { findHardening, PROBED } from '../../../packages/node-agent/src/sandbox/hardening.ts';
@@ -32,24 +34,46 @@ export function surroundings(entry: string, isolation: 'auto' | 'off', native: b
   const path = process.env['PATH'] ?? '';
   if (!native) {
     const launcher = createLauncher({ clock: systemClock, entry, isolation, path });
-    return { layers: launcher.layers, start: () => cellOf(launcher.launch(false).child) };
+    const start = () => {
+      const begun = launcher.launch(false);
+      const started = new Promise<void>((resolve) => begun.onStarted(() => resolve()));
+      return cellOf({ ...begun, started, kill: () => begun.signal('SIGKILL') });
+    };
+    return { layers: launcher.layers, start };
   }
   const node = realpathSync(process.execPath);
   const readable = [dirname(dirname(entry))];
   const probe = `console.log('${PROBED}')`;
   const hardening = findHardening({ isolation, path, node, flags: ['--no-warnings'], readable, probe }, systemClock);
   const layers = hardening.layers.filter(({ layer }) => layer !== 'permission-model');
-  return { layers, start: () => cellOf(hardening.start([entry])) };
+  const start = () => {
+    const child = begin(hardening.recipe([entry]), ['pipe', 'pipe']);
+    return cellOf({
+      socket: child.stdio[3] as Socket,
+      words: child.stderr!,
+      started: Promise.resolve(),
+      onGone: (listener) => void child.on('exit', () => listener('')),
+      kill: () => void child.kill('SIGKILL'),
+    });
+  };
+  return { layers, start };
 }
 
 const ENTER = 2;
 const OUT = 3;
 const LARGEST = 2 ** 22;
 
-function cellOf(child: ReturnType<ReturnType<typeof findHardening>['start']>): BrokenCell {
-  const socket = child.stdio[3] as Socket;
+interface Process {
+  readonly socket: Socket;
+  readonly words: Readable;
+  readonly started: Promise<void>;
+  onGone(listener: (problem: string) => void): void;
+  kill(): void;
+}
+
+function cellOf({ socket, words, started, onGone, kill }: Process): BrokenCell {
   let said = '';
-  child.stderr?.on('data', (chunk: Buffer) => {
+  words.on('data', (chunk: Buffer) => {
     said += chunk.toString('utf8');
   });
   const waiting: PromiseWithResolvers<Outcome[]>[] = [];
@@ -63,16 +87,16 @@ function cellOf(child: ReturnType<ReturnType<typeof findHardening>['start']>): B
     for (const { reject } of waiting.splice(0)) reject(new Error(`the cell ended: ${said.slice(0, 500)}`));
   };
   socket.on('error', () => {});
-  child.on('close', ended);
+  onGone(ended);
   return {
     attempt(attempts) {
       const answer = Promise.withResolvers<Outcome[]>();
       waiting.push(answer);
       const head = '0,1,0,0';
-      socket.write(textFrame(ENTER, 1, head.length, head + JSON.stringify(attempts)));
+      void started.then(() => socket.write(textFrame(ENTER, 1, head.length, head + JSON.stringify(attempts))));
       return answer.promise;
     },
-    [Symbol.dispose]: () => void child.kill('SIGKILL'),
+    [Symbol.dispose]: kill,
   };
 }
 

@@ -41,6 +41,16 @@ export const loads: readonly Hostile[] = [
     limits: { turnMs: 1_500 },
   }),
   loading('load-deep', `export default ${'['.repeat(20_000)}${']'.repeat(20_000)};`, broken),
+  // 339 KB each: one that no parser's stack holds, and one whose every level is read again when it runs.
+  loading('load-nested', `${'(function(){'.repeat(21_200)}${'})()'.repeat(21_200)}; ${HONEST}`, broken),
+  loading(
+    'load-nested-lazy',
+    `${'(function(){'.repeat(1_000)}const all = [${'"0123456789abcdef",'.repeat(17_000)}];${'})()'.repeat(1_000)}; throw new Error('through'); ${HONEST}`,
+    [
+      ['turn-exceeded', 'start-failed', 'deadline-exceeded'],
+      ['out-of-time', 'faulted'],
+    ],
+  ),
   loading(
     'load-large',
     `const big = [${'"0123456789abcdef",'.repeat(60_000)}]; throw new Error('large ' + big.length); ${HONEST}`,

@@ -1,6 +1,6 @@
 /** A cell as the daemon has it, with a program of ours where its process would be: what that sends is read as any cell's is. */
-import { EventEmitter } from 'node:events';
-import { type Duplex, duplexPair } from 'node:stream';
+import type { Socket } from 'node:net';
+import { type Duplex, duplexPair, PassThrough } from 'node:stream';
 import { silentLogger, systemClock } from '@cim/contracts';
 import type { CellProcess } from '../../../packages/node-agent/src/sandbox/cell/launch.ts';
 import { Cell } from '../../../packages/node-agent/src/sandbox/cell.ts';
@@ -23,18 +23,24 @@ export interface Pair extends Disposable {
 /** @param hear told of every frame the daemon sends, but the first opening, which is answered here */
 export function pairOf(maxReply: number, hear: (message: ToCell, write: (bytes: Buffer) => void) => void): Pair {
   const [ours, theirs] = duplexPair();
-  const child = Object.assign(new EventEmitter(), { stdio: [null, null, null, ours], stderr: null, pid: 0, exitCode: null });
+  let gone: (problem: string) => void = () => {};
   let over = false;
   const end = () => {
     if (over) return;
     over = true;
     theirs.destroy();
-    setImmediate(() => {
-      child.emit('exit');
-      child.emit('close');
-    });
+    setImmediate(() => gone(''));
   };
-  const process = { child, pid: () => 0, signal: (signal: string) => signal === 'SIGKILL' && end() } as unknown as CellProcess;
+  const process: CellProcess = {
+    socket: ours as Socket,
+    words: new PassThrough().destroy() as unknown as Socket,
+    pid: () => 0,
+    onStarted: () => {},
+    onGone(listener) {
+      gone = listener;
+    },
+    signal: (name) => name === 'SIGKILL' && end(),
+  };
   const cell = new Cell({
     process,
     jitless: false,

@@ -15,9 +15,10 @@ import { CpuShare } from './cpu-share.ts';
 import { endingOf, faultOf, type Kill, openingFault, saysOutOfMemory } from './endings.ts';
 import { type Frame, MalformedFrame } from './frames.ts';
 import { Inflow } from './inflow.ts';
+import { LastWords } from './last-words.ts';
 import { createLine } from './line.ts';
 import { openingOf } from './opening.ts';
-import { createStanding } from './priority.ts';
+import { createStanding, placeInKernel, type Standing } from './priority.ts';
 import {
   decodeFromCell,
   encodeToCell,
@@ -30,7 +31,7 @@ import {
 import { Pulse } from './pulse.ts';
 import { Replica, type Slot } from './replica.ts';
 import type { CellInfo, OpenOptions } from './sandbox.ts';
-import { allowedBytes, heaviest, isolateIn, type Sample, STALL_GRACE_MS, sample } from './watchdog.ts';
+import { allowedBytes, heaviest, isolateIn, type Ping, type Sample, STALL_GRACE_MS, sample, stalled } from './watchdog.ts';
 
 export interface CellOptions {
   readonly process: CellProcess;
@@ -52,9 +53,6 @@ export interface CellOptions {
   readonly onEnd: (cell: Cell) => void;
 }
 
-const STDERR_BYTES = 4096;
-/** Beyond this nothing honest is said there: an engine that gives up says a few thousand bytes. */
-const STDERR_MOST = 2 ** 20;
 /** How long a dead cell's standard error is waited for, ms. */
 const LAST_WORDS_MS = 250;
 /** Bytes waiting in the socket beyond which a cell is not given more. */
@@ -63,7 +61,6 @@ const UNREAD_BYTES = 64 * 2 ** 20;
 const ORPHANS = 4096;
 /** Source maps above this are left at home. */
 const LARGEST_MAP = 4 * 2 ** 20;
-const MIB = 2 ** 20;
 
 export class Cell implements Slot {
   readonly clock: Clock;
@@ -80,17 +77,17 @@ export class Cell implements Slot {
   readonly #replicas = new Map<number, Replica>();
   readonly #openings = new Map<number, (fault: GuestFault | undefined) => void>();
   readonly #line = createLine();
-  readonly #standing = createStanding(() => this.pid);
+  readonly #standing: Standing;
   #dirty = new Set<Replica>();
   #newest = 0;
-  #stderr = '';
+  readonly #lastWords: LastWords;
   #kill: Kill | undefined;
   #ended = false;
   #greeted: (error?: Fault) => void = () => {};
   readonly #pulse = new Pulse();
   #sample: Sample = { rssBytes: 0, heldBytes: 0, cpuMs: 0 };
   #lookedAt: number;
-  readonly #born: number;
+  readonly #born: Ping;
   readonly #inflow: Inflow;
   /** Measures asked for and not yet given. */
   #measures = 0;
@@ -102,19 +99,19 @@ export class Cell implements Slot {
 
   constructor(options: CellOptions) {
     const { clock } = options;
-    const { child } = options.process;
+    const { process } = options;
     this.#options = options;
     this.clock = clock;
     this.maxReply = options.maxReply;
     this.jitless = options.jitless;
-    this.#born = clock.monotonic();
-    this.#lookedAt = this.#born;
-    this.#socket = child.stdio[3] as Socket;
+    this.#born = { nonce: 0, sentAt: clock.monotonic(), cpuMs: 0 };
+    this.#lookedAt = this.#born.sentAt;
+    this.#socket = process.socket;
     this.ready = new Promise((resolve, reject) => {
       this.#greeted = (error) => (error ? reject(error) : resolve());
     });
     this.ready.catch(() => {});
-    this.#cpu = new CpuShare(options.process, options.group, (times) =>
+    this.#cpu = new CpuShare(process, options.group, (times) =>
       this.#hit('cpu', `its cell may use ${this.limits.milliCpu / 1000} cores for long, and was held back`, times),
     );
     this.#inflow = new Inflow({
@@ -128,17 +125,15 @@ export class Cell implements Slot {
     this.#socket.on('error', () => {});
     // A cell that dies loses its socket before its reason is known: only one that lives on without it is ended for that.
     this.#socket.on('close', () => void clock.after(LAST_WORDS_MS, () => this.kill('malformed', 'closed its socket')));
-    let said = 0;
-    child.stderr?.on('data', (chunk: Buffer) => {
-      said += chunk.length;
-      if (said > STDERR_MOST) this.kill('malformed', `said more than ${STDERR_MOST} bytes on standard error`);
-      else this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(-STDERR_BYTES);
+    this.#lastWords = new LastWords(process.words, (detail) => this.kill('malformed', detail));
+    process.onGone((problem) => {
+      if (problem !== '') this.#end(problem);
+      // When its standard error has been read to its end: its last words tell a crash for memory from others.
+      else void clock.after(process.words.destroyed ? 0 : LAST_WORDS_MS, () => this.#end(''));
+      process.words.once('close', () => this.#end(''));
     });
-    child.on('error', (error) => this.#end(error.message));
-    // `close` comes when standard error has been read to its end: its last words tell a crash for memory from others.
-    child.on('close', () => this.#end(''));
-    child.on('exit', () => void clock.after(LAST_WORDS_MS, () => this.#end('')));
-    options.group?.add(child.pid ?? 0);
+    this.#standing = createStanding(() => this.pid, placeInKernel(options.group?.weigh));
+    process.onStarted(() => this.#standing.born());
   }
 
   /** The process the isolates are in. */
@@ -148,6 +143,8 @@ export class Cell implements Slot {
   get isolates(): number {
     return this.#replicas.size;
   }
+  /** True while nobody's code was in it. */
+  untouched = (): boolean => this.#newest === 0 && !this.ended;
   get ended(): boolean {
     return this.#ended || this.#kill !== undefined || this.#socket.destroyed;
   }
@@ -249,7 +246,9 @@ export class Cell implements Slot {
   look(now: number, full: boolean): void {
     if (this.ended) return;
     if (!this.#greetedYet) {
-      if (now - this.#born > this.#options.startMs) this.kill('stall', `was not ready within ${this.#options.startMs} ms`);
+      const { startMs, page } = this.#options;
+      if (stalled(this.#born, now, sample(this.pid, page)?.cpuMs ?? 0, startMs))
+        this.kill('stall', `was not ready within ${startMs} ms`);
       return;
     }
     const busy = this.#pulse.awaited || this.#cpu.resting || [...this.#replicas.values()].some((replica) => replica.busy);
@@ -260,12 +259,13 @@ export class Cell implements Slot {
     const used = seen.cpuMs - this.#sample.cpuMs;
     this.#sample = seen;
     this.#lookedAt = now;
-    this.#standing.used(used, elapsed);
+    // A spare stays behind: whoever gets it has to show that it is calm.
+    if (this.publisher !== undefined) this.#standing.look(elapsed);
     this.#lastIn = isolateIn(this.pid) ?? this.#lastIn;
     const shares = [...this.#replicas.values()].map(({ share }) => share);
     const memoryBytes = allowedBytes(shares, this.#options.allowanceBytes);
     if (seen.heldBytes > memoryBytes) {
-      const said = `held ${Math.round(seen.heldBytes / MIB)} MiB, ${Math.round(memoryBytes / MIB)} allowed`;
+      const said = `held ${Math.round(seen.heldBytes / 2 ** 20)} MiB, ${Math.round(memoryBytes / 2 ** 20)} allowed`;
       this.kill('memory', said, heaviest(shares, seen.heldBytes, this.#lastIn));
       return;
     }
@@ -305,8 +305,8 @@ export class Cell implements Slot {
       if (message.protocol !== PROTOCOL) throw new MalformedFrame(`protocol ${message.protocol}`);
       if (this.#greetedYet) throw new MalformedFrame('a second greeting');
       this.#greetedYet = true;
-      // Its guardian was put there before it was begun; this is for a cell that was quicker.
-      if (this.pid !== this.#options.process.child.pid) this.#options.group?.add(this.pid);
+      // The first process was put there before the cell's code began; this is for a cell that was quicker.
+      this.#options.group?.add(this.pid);
       this.#greeted();
       return;
     }
@@ -377,7 +377,7 @@ export class Cell implements Slot {
     this.#inflow.stop();
     this.#socket.destroy();
     const { group, log, onEnd } = this.#options;
-    const stderr = this.#stderr.trim();
+    const stderr = this.#lastWords.text;
     const memory = group?.outOfMemory() === true || saysOutOfMemory(stderr);
     group?.remove();
     const replicas = [...this.#replicas.values()];

@@ -27,9 +27,13 @@ export function limitsOf(isolates: readonly CellLimits[], allowanceBytes: number
 }
 
 export interface CellGroup {
+  /** The file a process is put into the group by. */
+  readonly door: string;
   /** Puts a process into the group. */
   add(pid: number): void;
   limit(limits: CellLimits): void;
+  /** Its part of a core others want too; 100 is what every group has by itself. Never throws. */
+  weigh(weight: number): void;
   /** True when the kernel has ended something in here for memory. */
   outOfMemory(): boolean;
   /** Periods of 100 ms in which the kernel has held it back for its share of cpu, since it was made. */
@@ -123,11 +127,13 @@ function cellGroup(path: string): CellGroup {
   // The cell and its guardian end together.
   attempt(() => write('memory.oom.group', '1'));
   return {
+    door: join(path, 'cgroup.procs'),
     add: (pid) => write('cgroup.procs', `${pid}`),
     limit({ memoryBytes, milliCpu }) {
       write('memory.max', `${memoryBytes}`);
       write('cpu.max', `${Math.max(1_000, Math.round((milliCpu * CPU_PERIOD_US) / 1000))} ${CPU_PERIOD_US}`);
     },
+    weigh: (weight) => attempt(() => write('cpu.weight', `${weight}`)),
     outOfMemory() {
       try {
         return /^oom_kill [1-9]/m.test(readFileSync(join(path, 'memory.events'), 'utf8'));

@@ -35,7 +35,6 @@ export interface Tools {
 const BWRAP = [
   // The kernel ends the cell with its guardian, and the guardian with the daemon.
   '--die-with-parent',
-  '--new-session',
   '--unshare-user',
   '--unshare-pid',
   '--unshare-net',

@@ -8,7 +8,7 @@
  *     the configuration requires.
  * H3. Finding out takes at most {@link PROBES_MS} and one probe more; then what is known to work is taken.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import {
   accessSync,
   closeSync,
@@ -16,16 +16,15 @@ import {
   existsSync,
   mkdtempSync,
   openSync,
-  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 import type { Clock, LayerState } from '@cim/contracts';
 import { surroundings } from '../surroundings.ts';
+import { FILTER_FD, type Recipe } from './cell/begin.ts';
 import { CAPABILITIES, type Guardian, guardianArgs, type Tools, type Way } from './hardening-guardian.ts';
 import { describeLayers } from './hardening-layers.ts';
 import { seccompFilter } from './hardening-seccomp.ts';
@@ -48,9 +47,9 @@ export interface HardeningOptions {
 
 export interface Hardening {
   readonly layers: readonly LayerState[];
-  /** Starts Node the way cells are started; descriptor 3 is its socket. @param args of Node */
-  start(args: readonly string[]): ChildProcess;
-  /** True when the child is a guardian, and the cell its only child. */
+  /** How Node is started as cells are; descriptor 3 is its socket. Each time under another user, where cells have one. @param args of Node */
+  recipe(args: readonly string[]): Recipe;
+  /** True when the process is a guardian, and the cell its only child. */
   readonly guarded: boolean;
 }
 
@@ -59,8 +58,6 @@ export const PROBED = 'cell-probe-passed';
 const PROBE_MS = 20_000;
 const PROBES_MS = 45_000;
 const FOLDERS = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/run/current-system/sw/bin'];
-/** Descriptor bubblewrap reads the filter from. */
-const FILTER_FD = 4;
 /** Users that nobody gives out: each cell of a daemon that runs as root has one of its own. */
 const FIRST_USER = 1_879_048_192;
 const USERS = 65_536;
@@ -136,22 +133,9 @@ function probeAll(options: HardeningOptions, clock: Clock): Hardening {
   return {
     layers: describeLayers({ way, tools, root, capable: capable(), isolation, failures, seccompKnown: filter !== undefined }),
     guarded: way.guardian !== undefined,
-    start(args) {
+    recipe(args) {
       user = (user + 1) % USERS;
-      const [file, ...rest] = command(way, args, FIRST_USER + user);
-      const stdio: ('ignore' | 'pipe' | number)[] = ['ignore', 'ignore', 'pipe', 'pipe'];
-      if (way.seccomp) stdio[FILTER_FD] = 'pipe';
-      const nothing = cover(stdio);
-      const child = spawn(file!, rest, { cwd: '/', env: {}, stdio });
-      if (nothing !== undefined) closeSync(nothing);
-      if (way.seccomp && filter !== undefined) {
-        const gate = child.stdio[FILTER_FD] as Socket;
-        gate.on('error', () => {});
-        // Not before this turn is over: bubblewrap waits for it before it starts the cell, and so whoever called has put the process
-        // into its cgroup before there is a cell.
-        setImmediate(() => gate.end(filter));
-      }
-      return child;
+      return { command: command(way, args, FIRST_USER + user), filter: way.seccomp ? filter : undefined };
     },
   };
 }
@@ -224,43 +208,4 @@ function program(name: string, path: string): string | undefined {
     }
   }
   return undefined;
-}
-
-/** Close-on-exec in the flags of /proc/self/fdinfo, octal. */
-const CLOEXEC = 0o2000000;
-let inherited: readonly number[] | undefined;
-
-/**
- * Descriptors this process was itself started with and would pass on are covered with /dev/null. (All that Node opens is closed on exec;
- * what came from outside, a shell's or an init system's, is not.)
- * @returns the descriptor to close after the start
- */
-function cover(stdio: ('ignore' | 'pipe' | number)[]): number | undefined {
-  inherited ??= readdirSync('/proc/self/fd')
-    .map(Number)
-    .filter((fd) => fd > 2 && passedOn(fd));
-  const open = inherited.filter((fd) => stdio[fd] === undefined);
-  if (open.length === 0) return undefined;
-  const nothing = openSync('/dev/null', 'r');
-  for (let fd = stdio.length; fd <= Math.max(...open); fd += 1) stdio[fd] = open.includes(fd) ? nothing : 'ignore';
-  return nothing;
-}
-
-function passedOn(fd: number): boolean {
-  try {
-    const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1];
-    return flags !== undefined && (Number.parseInt(flags, 8) & CLOEXEC) === 0;
-  } catch {
-    return false;
-  }
-}
-
-/** The cell behind a guardian; the guardian itself while it has not started it. */
-export function behindGuardian(pid: number): number {
-  try {
-    const [first] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ');
-    return Number(first) > 0 ? Number(first) : pid;
-  } catch {
-    return pid;
-  }
 }

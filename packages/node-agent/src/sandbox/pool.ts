@@ -44,6 +44,8 @@ const MOST_MEMORY = 8 * 2 ** 30;
 const LOOK_MS = 100;
 /** Every so many looks also idle cells are looked at and heaps are measured. */
 const FULL_LOOK = 10;
+/** How long the end of killed cells is waited for when the sandbox stops: the kernel ends them with the launcher. */
+const COLLECT_MS = 5_000;
 /** Spares that fail to start are not tried for ever. */
 const SPARE_RETRY_MS = 5_000;
 
@@ -80,9 +82,8 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
 
   function make(jitless: boolean): Cell {
     made += 1;
-    const started = launcher.launch(jitless);
-    const { pid } = started.child;
-    const group = pid === undefined ? undefined : cgroups?.create(`cell-${pid}-${made}`);
+    const group = cgroups?.create(`cell-${surroundings().pid}-${made}`);
+    const started = launcher.launch(jitless, group?.door);
     const cell = new Cell({
       process: started,
       jitless,
@@ -145,6 +146,17 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
     return cell;
   }
 
+  /** A cell that nobody's code was in, since it was not ready in time for whoever wanted it, is as good as any spare. */
+  function giveBack(cell: Cell): void {
+    if (!cell.untouched() || phase !== 'running' || spares.size >= 2 * config.spareCells) {
+      cell.kill('unused', 'nothing was started in it');
+      return;
+    }
+    cell.publisher = undefined;
+    cell.dedicated = false;
+    spares.add(cell);
+  }
+
   async function open(options: OpenOptions): Promise<Isolate> {
     if (phase !== 'running') throw new Fault('workload-not-ready', 'the sandbox is not running');
     const { name } = options.id;
@@ -185,7 +197,7 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
       throw error;
     } finally {
       cell.reserved -= 1;
-      if (cell.isolates === 0 && cell.reserved === 0) cell.kill('unused', 'nothing was started in it');
+      if (cell.isolates === 0 && cell.reserved === 0) giveBack(cell);
     }
   }
 
@@ -215,8 +227,11 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
             emptied = resolve;
           });
     for (const cell of cells) cell.kill('stop', 'the node-agent stops');
-    await all;
+    await withDeadline(clock, COLLECT_MS, 'the end of the cells', () => all).catch((error) =>
+      log.error({ left: cells.size, error: (error as Error).message }, 'cells were left to the kernel to end'),
+    );
     watch?.cancel();
+    launcher.stop();
   }
 
   const sandbox: Sandbox = {

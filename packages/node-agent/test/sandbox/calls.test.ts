@@ -28,7 +28,7 @@ describe('calls', () => {
 
   test('thousands of calls, sync and async, each its own answer, text of any width among them', async () => {
     const isolate = await opened('return input.n % 2 ? input : (async () => { await null; return input; })()', {
-      limits: { maxConcurrent: 5_000 },
+      limits: { maxConcurrent: 5_000, turnMs: 5_000 },
     });
     const inputs = Array.from({ length: 4_000 }, (_, n) => ({
       n,

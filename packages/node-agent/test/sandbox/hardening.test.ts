@@ -22,7 +22,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type SandboxLayer, systemClock } from '@cim/contracts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { behindGuardian, findHardening, type Hardening, PROBED } from '../../src/sandbox/hardening.ts';
+import { begin, behindGuardian } from '../../src/sandbox/cell/begin.ts';
+import { findHardening, type Hardening, PROBED } from '../../src/sandbox/hardening.ts';
 import { librariesOf } from '../../src/sandbox/hardening-files.ts';
 import { seccompFilter } from '../../src/sandbox/hardening-seccomp.ts';
 import { ask, faultFrom, openOf, sandboxOf } from './fixture.ts';
@@ -35,7 +36,7 @@ const unshare = works('unshare', '--user', '--map-current-user', '--pid', '--for
 let folder: string;
 let tcp: Server;
 let unix: Server;
-let neighbour: ReturnType<Hardening['start']>;
+let neighbour: ReturnType<typeof begin>;
 const away: (() => void)[] = [];
 
 /** Cells' way of starting, for the attacker: everything but Node's own permission model. */
@@ -73,7 +74,7 @@ async function attack(hardening: Hardening): Promise<Told> {
     daemon: process.pid,
     neighbour: neighbour.pid,
   };
-  const child = hardening.start([code, JSON.stringify(given)]);
+  const child = begin(hardening.recipe([code, JSON.stringify(given)]), ['pipe', 'pipe']);
   away.push(() => child.kill('SIGKILL'));
   let said = '';
   let cried = '';
@@ -98,7 +99,7 @@ beforeAll(async () => {
   tcp = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
   unix = createServer((socket) => socket.destroy()).listen(join(folder, 'socket'));
   await Promise.all([once(tcp, 'listening'), once(unix, 'listening')]);
-  neighbour = hardeningOf('auto', true).start(['-e', 'setInterval(() => {}, 1000)']);
+  neighbour = begin(hardeningOf('auto', true).recipe(['-e', 'setInterval(() => {}, 1000)']), ['pipe', 'pipe']);
   away.push(() => neighbour.kill('SIGKILL'));
 });
 afterAll(() => {
@@ -189,7 +190,10 @@ describe.each([
 
 test('a cell has no descriptor but its socket, its last words and what Node opens for itself', async () => {
   const hardening = hardeningOf('auto', true);
-  const child = hardening.start(['-e', 'setInterval(() => {}, 1000); require("net").Socket({ fd: 3 }).write("ready")']);
+  const child = begin(
+    hardening.recipe(['-e', 'setInterval(() => {}, 1000); require("net").Socket({ fd: 3 }).write("ready")']),
+    ['pipe', 'pipe'],
+  );
   away.push(() => child.kill('SIGKILL'));
   await once(child.stdio[3]!, 'data');
   const pid = hardening.guarded ? behindGuardian(child.pid!) : child.pid!;

@@ -253,7 +253,7 @@ describe('floods', () => {
        if (input === 'logs') { for (let i = 0; i < 1e5; i++) ctx.log.info('x'.repeat(3000), { f: 'y'.repeat(30000) }); return 'logged' }
        if (input === 'asks') return (async () => { let refused = 0; const all = []; for (let i = 0; i < 1000; i++) all.push(ctx.kv.get('k').catch((e) => { refused++ })); await null; await null; await null; return refused })()
        if (input === 'large') return ctx.kv.put('k', 'x'.repeat(2e6)).catch((e) => e.code)`,
-      { host: host.door, limits: { turnMs: 2_000, memoryBytes: 64 * 2 ** 20 } },
+      { host: host.door, limits: { turnMs: 9_000, memoryBytes: 64 * 2 ** 20 } },
     );
     expect(await ask(isolate, 'timers')).toBe('RangeError');
     expect(await ask(isolate, 'logs')).toBe('logged');

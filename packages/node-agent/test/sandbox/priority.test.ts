@@ -1,53 +1,139 @@
-/** Who keeps a core busy is put behind the others, once; a burst is not, and calm brings it back. */
+/** Who computes is put behind the others, once; a burst or many short calls are not, and calm brings one forward. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { expect, test } from 'vitest';
-import { createStanding } from '../../src/sandbox/priority.ts';
+import { createStanding, placeInKernel, type Scheduled, scheduled } from '../../src/sandbox/priority.ts';
 
-function cell(refuse: (priority: number) => boolean = () => false) {
-  const set: number[] = [];
+function cell(refuse: () => boolean = () => false) {
+  const set: string[] = [];
+  let now: Scheduled = { ranMs: 0, waitedMs: 0, pauses: 0 };
   const standing = createStanding(
     () => 7,
-    (pid, priority) => {
+    (pid, place) => {
       expect(pid).toBe(7);
-      if (refuse(priority)) throw new Error('EACCES');
-      set.push(priority);
+      if (refuse()) return false;
+      set.push(place);
+      return true;
     },
+    () => now,
   );
-  const looks = (count: number, share: number) => {
-    for (let i = 0; i < count; i++) standing.used(100 * share, 100);
+  /** @param ran, waited shares of the time. @param each ms on a core between two pauses */
+  const looks = (count: number, ran: number, { waited = 0, each = 50, elapsedMs = 100 } = {}) => {
+    for (let i = 0; i < count; i++) {
+      const ranMs = now.ranMs + elapsedMs * ran;
+      now = { ranMs, waitedMs: now.waitedMs + elapsedMs * waited, pauses: now.pauses + (elapsedMs * ran) / each };
+      standing.look(elapsedMs);
+    }
   };
-  return { set, standing, looks };
+  const forward = () => {
+    looks(20, 0);
+    set.length = 0;
+  };
+  return { set, standing, looks, forward };
 }
 
+test('born a little behind, and forward after a while of calm; not after less', () => {
+  const { set, standing, looks } = cell();
+  standing.born();
+  expect(set).toEqual(['born']);
+  looks(4, 0);
+  expect(set).toEqual(['born']);
+  looks(12, 0);
+  expect(set).toEqual(['born', 'calm']);
+});
+
 test('a burst of a tenth of a second changes nothing; a second at full load does, once', () => {
-  const { set, looks } = cell();
+  const { set, looks, forward } = cell();
+  forward();
   looks(1, 1);
   looks(20, 0);
   expect(set).toEqual([]);
   looks(50, 1);
-  expect(set).toEqual([10]);
+  expect(set).toEqual(['computing']);
 });
 
-test('half a core is no hog; calm brings one back', () => {
-  const { set, looks } = cell();
+test('waiting for a core counts like having it: many that fight for one are not modest', () => {
+  const { set, looks, forward } = cell();
+  forward();
+  looks(20, 0.2, { waited: 0.75 });
+  expect(set).toEqual(['computing']);
+});
+
+test('many short calls are no computing, however many they are', () => {
+  const { set, looks, forward } = cell();
+  forward();
+  looks(100, 0.9, { each: 0.5 });
+  expect(set).toEqual([]);
+});
+
+test('half a core is no hog; calm brings one forward', () => {
+  const { set, looks, forward } = cell();
+  forward();
   looks(100, 0.45);
   expect(set).toEqual([]);
   looks(10, 1);
   looks(30, 0);
-  expect(set).toEqual([10, 0]);
+  expect(set).toEqual(['computing', 'calm']);
 });
 
 test('one long look counts for as many short ones', () => {
-  const { set, standing } = cell();
-  standing.used(1_000, 1_000);
-  expect(set).toEqual([10]);
-  standing.used(0, 5_000);
-  expect(set).toEqual([10, 0]);
+  const { set, looks, forward } = cell();
+  forward();
+  looks(1, 1, { elapsedMs: 1_000 });
+  expect(set).toEqual(['computing']);
+  looks(1, 0, { elapsedMs: 5_000 });
+  expect(set).toEqual(['computing', 'calm']);
 });
 
-test('without the right to go back up it stays, and goes on', () => {
-  const { set, looks } = cell((priority) => priority === 0);
-  looks(10, 1);
-  looks(50, 0);
-  looks(10, 1);
-  expect(set).toEqual([10, 10]);
+test('what the kernel did not take is said again at the next look', () => {
+  let busy = true;
+  const { set, standing, looks } = cell(() => busy);
+  standing.born();
+  looks(6, 1);
+  expect(set).toEqual([]);
+  busy = false;
+  looks(2, 1);
+  expect(set).toEqual(['computing']);
+});
+
+test('a real process: what it did is counted, and it is put behind and forward, and we are not', async () => {
+  const child = spawn(process.execPath, ['-e', "process.stdout.write('x'); for (;;);"], { stdio: 'pipe', detached: true });
+  const near = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  try {
+    await once(child.stdout, 'data');
+    const pid = child.pid!;
+    const first = scheduled(pid)!;
+    await expect
+      .poll(() => scheduled(pid)!.ranMs + scheduled(pid)!.waitedMs, { timeout: 20_000 })
+      .toBeGreaterThan(first.ranMs + 200);
+    const weights: number[] = [];
+    const place = placeInKernel((weight) => weights.push(weight));
+    const session = (who: number | 'self') => {
+      try {
+        return /nice (\S+)/.exec(readFileSync(`/proc/${who}/autogroup`, 'latin1'))?.[1];
+      } catch {
+        return undefined;
+      }
+    };
+    const ours = [session('self'), getPriority()];
+    const sessions = ours[0] !== undefined;
+    await expect.poll(() => place(pid, 'born'), { timeout: 20_000 }).toBe(true);
+    expect(getPriority(pid)).toBe(getPriority());
+    if (sessions) expect(session(pid)).toBe('5');
+    await expect.poll(() => place(pid, 'computing'), { timeout: 20_000 }).toBe(true);
+    expect(getPriority(pid)).toBe(10);
+    await expect.poll(() => place(pid, 'calm'), { timeout: 20_000 }).toBe(true);
+    if (sessions) expect(session(pid)).toBe('0');
+    expect(new Set(weights)).toEqual(new Set([1, 100]));
+    // A process of our own session does not take us along.
+    place(near.pid!, 'computing');
+    expect(getPriority(near.pid!)).toBe(10);
+    expect([session('self'), getPriority()]).toEqual(ours);
+    expect(scheduled(2 ** 22 + 1)).toBeUndefined();
+  } finally {
+    child.kill('SIGKILL');
+    near.kill('SIGKILL');
+  }
 });

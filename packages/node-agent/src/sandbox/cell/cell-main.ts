@@ -13,6 +13,7 @@ import { FrameReader } from '../frames.ts';
 import { decodeToCell, encodeFromCell, type FromCell, OUT, PROTOCOL, TO_CELL_LIMIT, type ToCell } from '../protocol.ts';
 import { compilePrelude, Guest, type GuestPorts, rehearse } from './guest.ts';
 import { openLibrary } from './library.ts';
+import { createLitter } from './litter.ts';
 import { createSpare } from './vessel.ts';
 
 const SOCKET = 3;
@@ -26,6 +27,7 @@ const prelude = compilePrelude(readFileSync(new URL('../prelude.js', import.meta
 const socket = new Socket({ fd: SOCKET, readable: true, writable: true });
 const reader = new FrameReader(TO_CELL_LIMIT);
 const spare = createSpare(prelude);
+const passed = createLitter();
 const guests = new Map<number, Guest>();
 /** Isolates with something to do, in the order it came. */
 const queue = new Set<number>();
@@ -44,7 +46,11 @@ const end = () => {
   }
   process.abort();
 };
-const send = (message: FromCell) => void socket.write(encodeFromCell(message));
+const send = (message: FromCell) => {
+  const bytes = encodeFromCell(message);
+  socket.write(bytes);
+  passed(bytes.length);
+};
 
 function mark(isolate: number): void {
   entered.add(isolate);
@@ -146,6 +152,7 @@ function batch(): void {
 }
 
 socket.on('data', (chunk: Buffer) => {
+  passed(chunk.length);
   socket.cork();
   reader.push(chunk, (frame) => take(decodeToCell(frame)));
   // Nothing is ahead of this turn's input: it is worked on at once, without another turn of the loop.

@@ -1,38 +1,39 @@
 /**
  * Starts a cell: Node with its permission model, an empty environment, no descriptor but its socket, and around it every layer the
- * machine has to give (hardening.ts).
+ * machine has to give (hardening.ts). The process is begun by the launcher (launcher-main.ts), so that the daemon does not stand still.
  *
  * Promises:
  * L1. The cell may read its own code and isolated-vm's, and nothing else; it may write nothing and start nothing.
  * L2. It dies with the daemon: when the socket closes, and, where the layer `parent-death` is active, by the kernel, which also reaches
- *     a cell whose thread is held.
+ *     a cell whose thread is held, once the launcher has ended with the daemon.
  */
-import type { ChildProcess } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Clock, LayerState } from '@cim/contracts';
-import { behindGuardian, findHardening, PROBED } from '../hardening.ts';
+import { findHardening, PROBED } from '../hardening.ts';
+import { behindGuardian } from './begin.ts';
+import { type Begun, createLauncherLink } from './launcher-link.ts';
 
-/** cell-main as compiled: beside this file in dist; when this runs from source, where the build puts it. */
-function defaultEntry(): string {
-  const beside = fileURLToPath(new URL('./cell-main.js', import.meta.url));
+/** A file as compiled: beside this one in dist; when this runs from source, where the build puts it. */
+function compiled(name: string): string {
+  const beside = fileURLToPath(new URL(name, import.meta.url));
   return existsSync(beside) ? beside : beside.replace(/([\\/])src([\\/]sandbox[\\/])/, '$1dist$2');
 }
 
 /** A cell's process. */
-export interface CellProcess {
-  readonly child: ChildProcess;
-  /** The process the cell runs in. Before the cell has spoken it may be the guardian that is about to start it. */
+export interface CellProcess extends Omit<Begun, 'pid'> {
+  /** The process the cell runs in. Before the cell has spoken it may be the guardian that is about to start it; 0 before that. */
   pid(): number;
-  signal(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void;
 }
 
 export interface Launcher {
   readonly layers: readonly LayerState[];
-  /** @param jitless without the just-in-time compiler, and so without WebAssembly */
-  launch(jitless: boolean): CellProcess;
+  /** @param jitless without the just-in-time compiler, and so without WebAssembly. @param group `cgroup.procs` of its group */
+  launch(jitless: boolean, group?: string): CellProcess;
+  /** To be called when no cell is left. */
+  stop(): void;
 }
 
 export interface LauncherOptions {
@@ -45,8 +46,6 @@ export interface LauncherOptions {
   readonly path?: string | undefined;
 }
 
-/** How long a guardian may take to notice that its cell has ended, ms. */
-const GUARDIAN_MS = 1_000;
 const FLAGS = [
   '--no-node-snapshot',
   '--no-warnings',
@@ -56,7 +55,13 @@ const FLAGS = [
   '--allow-addons',
 ];
 
-export function createLauncher({ clock, entry = defaultEntry(), isolation, bwrap, path = '' }: LauncherOptions): Launcher {
+export function createLauncher({
+  clock,
+  entry = compiled('./cell-main.js'),
+  isolation,
+  bwrap,
+  path = '',
+}: LauncherOptions): Launcher {
   if (!existsSync(entry)) throw new Error(`no compiled cell at ${entry}: run the build first`);
   const { folders, files, addon } = readable(entry);
   const flags = [
@@ -64,12 +69,13 @@ export function createLauncher({ clock, entry = defaultEntry(), isolation, bwrap
     ...folders.map((folder) => `--allow-fs-read=${join(folder, '*')}`),
     ...files.map((file) => `--allow-fs-read=${file}`),
   ];
+  const node = realpathSync(process.execPath);
   const hardening = findHardening(
     {
       isolation,
       bwrap,
       path,
-      node: realpathSync(process.execPath),
+      node,
       flags,
       readable: folders,
       probe: [
@@ -82,43 +88,34 @@ export function createLauncher({ clock, entry = defaultEntry(), isolation, bwrap
     },
     clock,
   );
+  const link = createLauncherLink(node, compiled('./launcher-main.js'), endOrphan);
+  const { guarded } = hardening;
   return {
     layers: hardening.layers,
-    launch(jitless) {
-      const child = hardening.start([...(jitless ? ['--jitless'] : []), entry]);
-      return processOf(child, hardening.guarded, clock);
+    launch(jitless, group) {
+      const recipe = hardening.recipe([...(jitless ? ['--jitless'] : []), entry]);
+      const begun = link.start({ ...recipe, guarded, group });
+      let inner = 0;
+      return {
+        ...begun,
+        pid() {
+          const own = begun.pid();
+          if (guarded && own > 0 && (inner === 0 || inner === own)) inner = behindGuardian(own);
+          return guarded ? inner : own;
+        },
+      };
     },
+    stop: link.stop,
   };
 }
 
-function processOf(child: ChildProcess, guarded: boolean, clock: Clock): CellProcess {
-  const own = child.pid ?? 0;
-  let inner = own;
-  const pid = () => {
-    if (guarded && inner === own && own > 0) inner = behindGuardian(own);
-    return inner;
-  };
-  return {
-    child,
-    pid,
-    signal(signal) {
-      if (pid() === own) {
-        child.kill(signal);
-        return;
-      }
-      // The guardian has not seen it end, or it would be gone itself: the number is still the cell's.
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      try {
-        process.kill(inner, signal);
-      } catch {
-        // Gone already.
-      }
-      if (signal !== 'SIGKILL') return;
-      // It collects the cell and ends; one that does not is ended as well.
-      const overdue = clock.after(GUARDIAN_MS, () => child.kill('SIGKILL'));
-      child.once('exit', () => overdue.cancel());
-    },
-  };
+/** A cell whose launcher is gone, where the kernel did not end it with that. */
+function endOrphan(pid: number): void {
+  try {
+    process.kill(behindGuardian(pid), 'SIGKILL');
+  } catch {
+    // Gone with its launcher.
+  }
 }
 
 /** What a cell reads, each folder by its name and by where links lead. */
