@@ -8,8 +8,9 @@ import { stripVTControlCharacters } from 'node:util';
 import { evaluate, evaluated, nix, Skipped } from './nix-evaluate.mjs';
 import { BLOCKS, cutGuide, EXAMPLES, golden, machines, writeBlocks } from './nix-guide.mjs';
 import { checkOptions, checkSchema } from './nix-options.mjs';
+import { checkFilter, checkProfiles } from './nix-parsers.mjs';
 import { alertRules, builds, joinLeaf, npmHash, secretScripts } from './nix-programs.mjs';
-import { checkUnits } from './nix-units.mjs';
+import { checkScripts, checkUnits } from './nix-units.mjs';
 import { ROOT } from './place/root.mjs';
 
 export const checks = [
@@ -28,8 +29,11 @@ export const checks = [
   { name: 'secrets are generated and written so that nats-server takes them', run: secretScripts },
   { name: 'hub and leaf join on loopback, nobody gets in without a secret', run: joinLeaf },
   { name: 'alert rules: promtool', run: alertRules },
+  { name: 'AppArmor profiles: apparmor_parser', run: checkProfiles },
+  { name: 'fail2ban filter: fail2ban-regex on what nats-server writes', run: checkFilter },
   { name: 'flake.nix gives what it names', run: flake },
   { name: 'npm-deps-hash goes with package-lock.json', run: npmHash },
+  { name: 'scripts of units are bash', run: checkScripts },
   { name: 'systemd-analyze', run: (context) => checkUnits(context, { Skipped }) },
   { name: "the same with nixpkgs' own module system", run: differential },
 ];

@@ -108,6 +108,15 @@ export async function checkSchema(context, { evaluate, Skipped }) {
     if (verdicts[index] !== good)
       wrong.push(`${type} ${JSON.stringify(value)}: contracts ${good ? 'take' : 'refuse'} it, the Nix type does not`);
   }
+  const servers = JSON.stringify(said.servers.map(({ version }) => version));
+  const kept = await evaluate(
+    context,
+    `(map (import ${join(ROOT, 'nix/modules/nats/keeps-limits.nix')}) (builtins.fromJSON ${JSON.stringify(servers)}))`,
+  );
+  for (const [index, { version, keeps }] of said.servers.entries()) {
+    if (kept[index] !== keeps)
+      wrong.push(`nats/keeps-limits.nix: nats-server ${version}: contracts say ${keeps}, the module says ${kept[index]}`);
+  }
   wrong.push(...said.drift);
   if (wrong.length > 0) throw new Error(wrong.join('\n'));
   return `${said.keys.join(' and ')} keys, ${said.samples.length} values`;

@@ -3,6 +3,7 @@
  */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { evaluated } from './nix-evaluate.mjs';
 import { findProgram } from './nix-tools.mjs';
 import { capture } from './place/child.mjs';
 
@@ -18,8 +19,7 @@ export async function checkUnits(context, { Skipped }) {
   const analyze = findProgram('systemd-analyze');
   if (analyze === undefined) throw new Skipped('no systemd-analyze here');
   const version = Number(/systemd (\d+)/.exec((await capture(analyze, ['--version'], { timeoutMs: SYSTEMD_MS })).output)?.[1]);
-  const machines = context.shared.get('machines');
-  if (machines === undefined) throw new Error('the machines did not evaluate');
+  const machines = evaluated(context);
   const tooNew = Object.keys(SINCE).filter((name) => SINCE[name] > version);
   const wrong = [];
   const exposure = {};
@@ -66,4 +66,19 @@ export async function checkUnits(context, { Skipped }) {
   const levels = Object.entries(exposure).map(([unit, level]) => `${unit.replace('.service', '')} ${level}`);
   const blind = tooNew.length > 0 ? `; systemd ${version} does not know ${tooNew.join(', ')}` : '';
   return `exposure ${levels.join(', ')}${blind}`;
+}
+
+/** Every script that a unit starts, read by bash and not carried out: a condition that holds only on some machine may empty a branch. */
+export async function checkScripts(context) {
+  const wrong = [];
+  let count = 0;
+  for (const [name, machine] of Object.entries(evaluated(context))) {
+    for (const [unit, script] of Object.entries(machine.scripts)) {
+      const { code, output } = await capture('bash', ['-n', '-c', script], { timeoutMs: SYSTEMD_MS });
+      if (code !== 0) wrong.push(`${name}: ${unit}: ${output.trim()}`);
+      count++;
+    }
+  }
+  if (wrong.length > 0) throw new Error(wrong.join('\n'));
+  return `${count} scripts`;
 }

@@ -20,7 +20,7 @@ const PACKAGES = {
   [`${STORE}-jq`]: '/usr',
   [`${STORE}-systemd`]: '/usr',
   [`${STORE}-util-linux`]: '/usr',
-  [`${STORE}-nats-server/bin/nats-server`]: '/usr/sbin/nats-server',
+  [`${STORE}-nats-server/bin/nats-server`]: `${MOUNT}/lib/nats-server`,
 };
 
 /**
@@ -76,7 +76,6 @@ export async function renderMachines(context, test, folder) {
       write('etc/machine-id', `${String(index + 1).padStart(32, 'c')}\n`);
       write('etc/cim-vm/address', `${address}\n`);
       write('etc/cim-vm/product', `${MOUNT}\n`);
-      mkdirSync(join(tree, MOUNT), { recursive: true });
       for (const [path, target] of Object.entries(PACKAGES)) link(path, target);
       for (const { path, text } of node.scripts) write(path, text, 0o755);
       if (node.packages.includes('cim')) {
@@ -93,6 +92,11 @@ export async function renderMachines(context, test, folder) {
           for (const target of targets.split(' '))
             link(`etc/systemd/system/${target}.${kind === 'Wanted' ? 'wants' : 'requires'}/${unit}`, `../${unit}`);
         }
+      }
+      for (const [unit, times] of Object.entries(node.timers)) {
+        const calendar = times.map((time) => `OnCalendar=${time}\n`).join('');
+        write(`etc/systemd/system/${unit}.timer`, `[Timer]\n${calendar}`);
+        link(`etc/systemd/system/timers.target.wants/${unit}.timer`, `../${unit}.timer`);
       }
       write('etc/tmpfiles.d/00-cim.conf', `${node.tmpfiles.join('\n')}\n`);
       write('etc/sysusers.d/cim.conf', sysusers(node));

@@ -11,7 +11,7 @@ import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readdirSync,
 import { basename, dirname, join } from 'node:path';
 import { must } from './place/child.mjs';
 import { downloadDebianSet } from './place/debian.mjs';
-import { SetupError, watched } from './place/progress.mjs';
+import { watched } from './place/progress.mjs';
 import { CACHE } from './place/root.mjs';
 
 export const PLACE = join(CACHE, 'vm');
@@ -63,13 +63,8 @@ export async function unpack(debs, into) {
   await must('unpacking packages', 'bash', ['-o', 'pipefail', '-c', script, 'unpack', debs, into], { timeoutMs: UNPACK_MS });
 }
 
-/** @returns {Promise<Tools>} @throws SetupError with what to do on a system that cannot have them */
+/** @returns {Promise<Tools>} */
 export async function findTools(onStart) {
-  if (process.platform !== 'linux' || process.arch !== 'x64')
-    throw new SetupError(
-      `VM tests run on Linux with x64; this is ${process.platform} with ${process.arch}`,
-      'On another machine with Nix and KVM: nix build .#checks.<system>.fleet',
-    );
   const folder = await once('tools', stampOf(SUITE, PACKAGES), async (fresh) => {
     await watched(`fetching qemu from Debian ${SUITE}`, () =>
       downloadDebianSet(PACKAGES, { into: join(fresh, 'debs'), suite: SUITE, onStart }),
@@ -77,9 +72,19 @@ export async function findTools(onStart) {
     await unpack(join(fresh, 'debs'), fresh);
     rmSync(join(fresh, 'debs'), { recursive: true });
   });
-  const loader = join(folder, 'usr/lib64/ld-linux-x86-64.so.2');
-  return { folder, command: (program) => [loader, '--library-path', join(folder, LIBRARIES), join(folder, program)] };
+  return { folder, command: (program) => throughLoader(folder, program) };
 }
+
+/**
+ * The words that start a program of another Debian: its loader, its libraries, and it.
+ * @param {string} folder where its packages are unpacked @param {string} program e.g. `usr/bin/qemu-img` @param {string[]} [more] folders of libraries
+ */
+export const throughLoader = (folder, program, more = []) => [
+  join(folder, 'usr/lib64/ld-linux-x86-64.so.2'),
+  '--library-path',
+  [LIBRARIES, ...more].map((each) => join(folder, each)).join(':'),
+  join(folder, program),
+];
 
 /** A partition table of one entry: 1 MiB in, up to the end. The kernel finds the root by its name, `PARTUUID=63696d01-01`. */
 function partitionTable(bytes) {

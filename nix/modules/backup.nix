@@ -39,7 +39,7 @@ in
       example = true;
       description = ''
         Whether to keep a snapshot of what this machine remembers (JetStream, last good state, generated secrets) that fits together.
-        nats-server and the node-agent are stopped while it is copied; on a file system with reflinks that is a moment.
+        nats-server and the node-agent are stopped while it is copied: for seconds on a file system with reflinks.
       '';
     };
     directory = mkOption {
@@ -85,15 +85,11 @@ in
         }
         trap begin EXIT
         ${lib.concatMapStrings (part: ''
-          if [ -d ${part.from} ]; then
-            ${lib.optionalString (part.unit != null) ''
-              if systemctl is-active --quiet ${part.unit}; then
-                systemctl stop ${part.unit}
-                stopped="${part.unit} $stopped"
-              fi
-            ''}
+          if [ -d ${part.from} ] && systemctl is-active --quiet ${part.unit}; then
+            systemctl stop ${part.unit}
+            stopped="${part.unit} $stopped"
           fi
-        '') (lib.reverseList parts)}
+        '') (lib.filter (part: part.unit != null) (lib.reverseList parts))}
         ${lib.concatMapStrings (part: ''
           if [ -d ${part.from} ]; then
             cp -a --reflink=auto ${part.from} ${cfg.directory}/.new/${part.name}

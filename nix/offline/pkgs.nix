@@ -76,8 +76,11 @@ in
   "coreutils"
   "curl"
   "jq"
-  "nats-server"
   "openssl"
   "systemd"
   "util-linux"
 ] fake
+// {
+  # Modules look at its version.
+  nats-server = fake "nats-server" // { version = "2.15.1"; };
+}

@@ -54,6 +54,10 @@ in
   units =
     lib.mapAttrs' (name: unit: lib.nameValuePair "${name}.service" (service name unit)) config.systemd.services
     // lib.mapAttrs' (name: unit: lib.nameValuePair "${name}.slice" (slice unit)) config.systemd.slices;
+  # What units start, as far as it is written here; nats' own joins them where it writes its secrets.
+  scripts =
+    lib.mapAttrs (_: unit: unit.script) (lib.filterAttrs (_: unit: unit.script != "") config.systemd.services)
+    // lib.optionalAttrs config.services.nats.enable { nats-secrets = config.services.nats.secretScript.text; };
   # As nixpkgs turns startAt into a timer.
   timers = lib.mapAttrs (_: unit: unit.startAt) (lib.filterAttrs (_: unit: unit.startAt != [ ]) config.systemd.services);
   tmpfiles = config.systemd.tmpfiles.rules;

@@ -124,6 +124,7 @@ in
           (leaf "cim-leaf-002")
           (patient lib)
         ];
+        cim.backup.enable = true;
         environment.systemPackages = [
           pkgs.curl
           pkgs.jq

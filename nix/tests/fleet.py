@@ -20,6 +20,13 @@ def answer(machine, capability, payload, **how):
     return json.loads(text)
 
 
+def cells(machine):
+    """Process ids of the cells: what the node-agent's guardians have started."""
+    rows = [line.split(None, 2) for line in machine.succeed("ps -e -o pid= -o ppid= -o comm=").splitlines()]
+    guardians = {each for each, _, name in rows if name == "bwrap"}
+    return [each for each, parent, _ in rows if parent in guardians]
+
+
 def health(machine):
     return json.loads(machine.succeed("curl -s 127.0.0.1:9090/health"))
 
@@ -69,11 +76,23 @@ with subtest("the leaves joined under their own names, and monitoring is for eac
     control.fail("curl -s --max-time 5 http://hub:8222/varz")
     control.fail("curl -s --max-time 5 http://leaf1:9090/health")
 
-with subtest("limits are kept by the kernel, each leaf has its controllers delegated, and every wall around cells stands"):
+# Containers may share a kernel that keeps its controllers to itself; their driver has the word not_run, and no other has.
+by_kernel = leaf1.execute("grep -q memory /sys/fs/cgroup/cgroup.controllers")[0] == 0
+no_controllers = "no controllers for containers here"
+
+with subtest("every wall around cells stands, and the node-agent has its control group to itself"):
     for leaf in (leaf1, leaf2):
-        assert health(leaf)["limits"] == "cgroup", health(leaf)
         assert "layers-missing" not in conditions(leaf), health(leaf)
-        leaf.succeed(f"grep -q memory {GROUP}/cgroup.subtree_control", f"grep -q . {GROUP}/daemon/cgroup.procs")
+        leaf.succeed(f"test $(stat -c %U {GROUP}) = cim-agent", f"grep -q . {GROUP}/daemon/cgroup.procs")
+        assert health(leaf)["limits"] == ("cgroup" if by_kernel else "watchdog"), health(leaf)
+
+delegated = "limits are kept by the kernel: each leaf has its controllers delegated"
+if by_kernel:
+    with subtest(delegated):
+        for leaf in (leaf1, leaf2):
+            leaf.succeed(f"grep -q memory {GROUP}/cgroup.subtree_control")
+else:
+    not_run(delegated, no_controllers)
 
 with subtest("an operator publishes and deploys from another machine, and the nodes say that it runs"):
     for name, instance, how in (
@@ -94,30 +113,41 @@ with subtest("calls cross leaves: from a client of the other leaf, from the hub,
     relayed = answer(control, "relay.ask", '"Ada"', server="hub", login=operator)
     assert relayed["by"] == ID["leaf2"] and relayed["said"]["from"] == expected, relayed
 
-with subtest("memory over its limit: the kernel ends that cell alone, and the agent answers again"):
-    login = login_at(leaf1)
-    daemon = pid(leaf1, "cim-node-agent")
+login = login_at(leaf1)
+daemon = pid(leaf1, "cim-node-agent")
+before = count(leaf1, f"{GROUP}/memory.events", "oom_kill") if by_kernel else 0
+
+with subtest("memory over its limit: that cell alone is ended, and the agent answers again"):
     assert answer(leaf1, "stress.who", "null", login=login) == ID["leaf1"]
-    before = count(leaf1, f"{GROUP}/memory.events", "oom_kill")
     code, said = ask(leaf1, "stress.memory", "400", login=login)
     assert code == 4, f"400 MiB were given: {said}"
-    after = count(leaf1, f"{GROUP}/memory.events", "oom_kill")
-    assert after > before, f"the kernel ended nothing: oom_kill {before} -> {after}"
     assert answer(leaf1, "greeting.say", '{"name":"Ada"}', login=login)["text"]
     leaf1.wait_until_succeeds(f"bash /etc/cim-test/ask 127.0.0.1 '{login}' _INBOX cim.v1.call.stress.who null")
     assert pid(leaf1, "cim-node-agent") == daemon, "the node-agent was restarted"
 
-with subtest("more cpu than its share: the kernel throttles the cell"):
-    group = leaf1.succeed(f"grep -l '^25000 ' {GROUP}/cell-*/cpu.max").split()[0].rsplit("/", 1)[0]
-    before = count(leaf1, f"{group}/cpu.stat", "nr_throttled")
-    answer(leaf1, "stress.spin", "3000", login=login)
-    after = count(leaf1, f"{group}/cpu.stat", "nr_throttled")
-    assert after - before >= 3, f"nr_throttled {before} -> {after}"
+ended = "it was the kernel that ended the cell (memory.events)"
+throttled = "more cpu than its share: the kernel throttles the cell (cpu.stat)"
+if by_kernel:
+    with subtest(ended):
+        after = count(leaf1, f"{GROUP}/memory.events", "oom_kill")
+        assert after > before, f"the kernel ended nothing: oom_kill {before} -> {after}"
+    with subtest(throttled):
+        group = leaf1.succeed(f"grep -l '^25000 ' {GROUP}/cell-*/cpu.max").split()[0].rsplit("/", 1)[0]
+        before = count(leaf1, f"{group}/cpu.stat", "nr_throttled")
+        answer(leaf1, "stress.spin", "3000", login=login)
+        after = count(leaf1, f"{group}/cpu.stat", "nr_throttled")
+        assert after - before >= 3, f"nr_throttled {before} -> {after}"
+else:
+    not_run(ended, no_controllers)
+    not_run(throttled, no_controllers)
 
-with subtest("a cell that is killed comes back, under the same node-agent"):
-    killed = leaf1.succeed(f"cat $(grep -L '^25000 ' {GROUP}/cell-*/cpu.max | xargs dirname | sed 's,$,/cgroup.procs,')").split()
+with subtest("cells that are killed come back, under the same node-agent"):
+    killed = cells(leaf1)
+    assert len(killed) >= 2, f"expected a cell for hello and one for stress, found {killed}"
     leaf1.succeed(f"kill -KILL {' '.join(killed)}")
-    leaf1.wait_until_succeeds(f"bash /etc/cim-test/ask 127.0.0.1 '{login}' _INBOX cim.v1.call.greeting.say '{{\"name\":\"Ada\"}}'")
+    for call in ('greeting.say \'{"name":"Ada"}\'', "stress.who null"):
+        leaf1.wait_until_succeeds(f"bash /etc/cim-test/ask 127.0.0.1 '{login}' _INBOX cim.v1.call.{call}")
+    assert not set(killed) & set(cells(leaf1)), "a killed cell lives"
     assert pid(leaf1, "cim-node-agent") == daemon, "the node-agent was restarted"
 
 with subtest("least privilege: processes"):
@@ -131,16 +161,22 @@ with subtest("least privilege: processes"):
         assert status["Uid"].split() == [machine.succeed(f"id -u {user}").strip()] * 4, f"{unit}: {status['Uid']}"
         assert int(status["CapEff"], 16) == 0 and int(status["CapBnd"], 16) == 0, f"{unit}: {status['CapEff']} {status['CapBnd']}"
         assert status["NoNewPrivs"].strip() == "1" and status["Seccomp"].strip() == "2", f"{unit}: {status}"
-        # In tenths. The node-agent makes namespaces for its cells; scripts/nix-units.mjs has the same numbers.
-        most = 30 if unit == "cim-node-agent" else 25
-        machine.succeed(f"systemd-analyze security --no-pager --threshold={most} {unit}.service > /dev/null")
+        # In tenths, by the table of systemd 257 and newer; what is left of the exposure is explained in docs/nix.md.
+        machine.succeed(f"systemd-analyze security --no-pager --threshold=25 {unit}.service > /dev/null")
 
 with subtest("least privilege: cells have no network of their own, no environment, and see no secret"):
-    for cell in leaf1.succeed(f"cat {GROUP}/cell-*/cgroup.procs").split():
+    inside = cells(leaf1)
+    assert inside != [], "no cells were found"
+    for cell in inside:
         leaf1.succeed(f"test \"$(awk '/^CapEff/ {{ print $2 }}' /proc/{cell}/status)\" = 0000000000000000")
         leaf1.succeed(f"test \"$(awk '/^NoNewPrivs/ {{ print $2 }}' /proc/{cell}/status)\" = 1")
         leaf1.fail(f"tr '\\0' '\\n' < /proc/{cell}/environ | grep -E 'NOTIFY_SOCKET|CREDENTIALS|PASSWORD'")
         leaf1.fail(f"ls -l /proc/{cell}/fd | grep -E '/run/credentials|/var/lib/cim-secrets'")
+
+with subtest("least privilege: the kernel keeps the node-agent and its cells on this machine"):
+    reach = "exec 3<> /dev/tcp/hub/7422"
+    leaf1.succeed(f"timeout 5 bash -c '{reach}'")
+    leaf1.fail(f"timeout 5 bash -c 'echo $$ > {GROUP}/daemon/cgroup.procs; {reach}'")
 
 with subtest("least privilege: files"):
     for path in ("/var/lib/cim-secrets", "/var/lib/nats", "/run/credentials/nats.service"):
@@ -157,6 +193,12 @@ with subtest("least privilege: the guide's user can do what the guide grants and
     for nobody in ("cim-agent:", "cim-node-agent:", ""):
         assert "Authorization Violation" in leaf1.succeed(told.format(nobody, "events.inbox", "agent.anything"))
     assert "Authorization Violation" in control.succeed(told.replace("127.0.0.1", "hub").format(ID["leaf1"] + ":", "events.inbox", "foo"))
+
+with subtest("least privilege: who has a leaf's password can do on the hub what that leaf may and no more"):
+    stolen = f"{ID['leaf1']}:leaf-password-of-this-test"
+    for subject in ("cim.v1.audit.test", "cim.v1.transparency.test", f"cim.v1.evt.{ID['leaf2']}.agent.hello.deployed", "$JS.API.STREAM.DELETE.KV_CIM_DESIRED"):
+        said = control.succeed(f"bash /etc/cim-test/ask hub '{stolen}' _INBOX.node.{ID['leaf1']} '{subject}' null 2>&1 || true")
+        assert "Permissions Violation for Publish" in said, f"{subject}: {said}"
 
 with subtest("systemd finds nothing wrong with the units"):
     for machine, units in ((hub, "nats cim-registry cim-secrets"), (leaf1, "nats cim-node-agent cim-secrets")):
@@ -199,19 +241,29 @@ with subtest("a hung node-agent is ended and started again by the watchdog"):
     leaf2.succeed("journalctl -b -u cim-node-agent | grep -qi 'watchdog timeout'")
     until_ready(leaf2, "relay")
 
-with subtest("backup and restore: what a leaf lost comes back from copies, generation and memory too"):
+with subtest("backup and restore: what a leaf lost comes back from its snapshot, generation and memory too"):
     count_on = f"bash /etc/cim-test/ask 127.0.0.1 '{login_at(leaf2)}' _INBOX cim.v1.at.{ID['leaf2']}.call.relay.count"
-    leaf2.succeed(f"{count_on} 7 | grep -qx 7")
+    snapshot = "/var/lib/cim-backup/current"
+    leaf2.succeed("systemctl is-active cim-snapshot.timer")
+    for counted in (7, 14):
+        leaf2.succeed(f"{count_on} 7 | grep -qx {counted}")
+        # The second one takes the place of the first.
+        leaf2.succeed("systemctl start cim-snapshot")
+        leaf2.wait_for_unit("cim-node-agent.service")
+        until_ready(leaf2, "relay")
+    leaf2.succeed(f"test $(stat -c %a:%U /var/lib/cim-backup) = 700:root", f"test \"$(ls {snapshot} | xargs)\" = 'nats node-agent secrets'")
+    leaf2.wait_until_succeeds(f"{count_on} 1 | grep -qx 15")
     leaf2.succeed(
         "systemctl stop cim-node-agent nats",
-        "tar -C /var/lib -cf /root/backup.tar cim-agent nats",
-        "rm -rf /var/lib/cim-agent /var/lib/nats",
-        "tar -C /var/lib -xf /root/backup.tar",
+        "rm -rf /var/lib/cim-agent /var/lib/nats /var/lib/cim-secrets",
+        f"cp -a {snapshot}/node-agent /var/lib/cim-agent",
+        f"cp -a {snapshot}/nats /var/lib/nats",
+        f"cp -a {snapshot}/secrets /var/lib/cim-secrets",
         "systemctl start nats cim-node-agent",
     )
     leaf2.wait_for_unit("cim-node-agent.service")
     until_ready(leaf2, "relay")
-    leaf2.wait_until_succeeds(f"test $({count_on} 0) = 7")
+    leaf2.wait_until_succeeds(f"test $({count_on} 0) = 14")
 
 with subtest("power cut with the hub down, then a cold boot: agents run before the hub answers"):
     hub.crash()
@@ -224,7 +276,7 @@ with subtest("power cut with the hub down, then a cold boot: agents run before t
     assert answer(leaf1, "relay.count", "1", login=login) == 6
     found = conditions(leaf1)
     assert "started-offline" in found, found
-    assert health(leaf1)["limits"] == "cgroup", health(leaf1)
+    assert health(leaf1)["limits"] == ("cgroup" if by_kernel else "watchdog"), health(leaf1)
 
 with subtest("the hub comes back from its own power cut, and the fleet is whole again"):
     hub.start()

@@ -16,10 +16,18 @@ with subtest("the node-agent reports to systemd and is healthy"):
     leaf.wait_until_succeeds("curl -sf 127.0.0.1:9090/health/ready")
     leaf.succeed("curl -sf 127.0.0.1:9090/api/v1/domains/agent/health")
 
-with subtest("cells can get groups of their own"):
-    group = leaf.succeed("systemctl show -p ControlGroup --value cim-node-agent").strip()
-    leaf.succeed(f"grep -q memory /sys/fs/cgroup{group}/cgroup.subtree_control")
-    leaf.succeed(f"test -d /sys/fs/cgroup{group}/daemon")
+group = "/sys/fs/cgroup" + leaf.succeed("systemctl show -p ControlGroup --value cim-node-agent").strip()
+
+with subtest("the control group of the unit is the node-agent's, and it sits in a subgroup of its own"):
+    leaf.succeed(f"test $(stat -c %U {group}) = cim-agent", f"grep -q . {group}/daemon/cgroup.procs")
+
+delegated = "cells can get groups of their own, with memory, cpu and pids"
+if leaf.execute("grep -q memory /sys/fs/cgroup/cgroup.controllers")[0] == 0:
+    with subtest(delegated):
+        leaf.succeed(f"grep -q memory {group}/cgroup.subtree_control")
+else:
+    # A driver whose machines share a kernel that keeps these to itself knows this word; no other does.
+    not_run(delegated, "no controllers for containers here")
 
 with subtest("monitoring is for this machine alone"):
     leaf.succeed("curl -sf 127.0.0.1:8222/varz > /dev/null")
@@ -49,6 +57,6 @@ with subtest("a hung node-agent is ended and started again by the watchdog"):
     leaf.wait_for_unit("cim-node-agent.service")
 
 with subtest("units are no more exposed than agreed"):
-    # In tenths. The node-agent makes namespaces for its cells.
-    for machine, unit, most in [(leaf, "cim-node-agent", 30), (leaf, "nats", 25), (hub, "cim-registry", 25), (hub, "nats", 25)]:
-        machine.succeed(f"systemd-analyze security --no-pager --threshold={most} {unit}.service")
+    # In tenths, by the table of systemd 257 and newer.
+    for machine, unit in [(leaf, "cim-node-agent"), (leaf, "nats"), (hub, "cim-registry"), (hub, "nats")]:
+        machine.succeed(f"systemd-analyze security --no-pager --threshold=25 {unit}.service")

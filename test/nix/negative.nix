@@ -120,6 +120,16 @@ in
     modules = [ { cim.instance.id = "cim-hub"; cim.registry.enable = true; } ];
     warning = "cim.registry.instances is empty: no leaf can join this hub; name the instances, or run the hub in operator mode (alchemist hub init) and set cim.registry.ownLogin = false.";
   };
+  hub-that-does-not-judge-leaves = {
+    modules = [
+      {
+        cim.instance.id = "cim-hub";
+        cim.registry = { enable = true; instances.cim-a.passwordFile = "/run/p"; };
+        cim.nats.package = { type = "derivation"; name = "nats-server-2.12.6"; version = "2.12.6"; outPath = "${builtins.storeDir}/00000000000000000000000000000000-nats-server-2.12.6"; };
+      }
+    ];
+    warning = "cim.nats.package is nats-server 2.12.6, and this hub lets leaves in: it does not judge what a leaf sends, so whoever takes a leaf's credential may send anything. Set cim.nats.package to a nats-server of 2.11.16, 2.12.7, 2.14.0 or newer, e.g. that of nixpkgs-unstable.";
+  };
   too-many-operators-asked = {
     modules = [ leaf { cim.trust.operatorThreshold = 2; } ];
     assertion = "cim.trust.operatorThreshold: 2 of 0 operators can never sign; lower it or add operators.";

@@ -47,7 +47,7 @@ let
         inherit text;
         passAsFile = [ "text" ];
         nativeBuildInputs = lib.optionals cfg.validateConfig [
-          pkgs.nats-server
+          config.cim.nats.package
           pkgs.openssl
         ];
       }
@@ -169,7 +169,7 @@ in
       path = [ pkgs.coreutils ];
       serviceConfig = {
         # Above nixpkgs' own line, below a user's mkForce.
-        ExecStart = lib.mkOverride 90 "${pkgs.nats-server}/bin/nats-server -c /etc/nats/nats.conf";
+        ExecStart = lib.mkOverride 90 "${config.cim.nats.package}/bin/nats-server -c /etc/nats/nats.conf";
         RuntimeDirectory = "nats";
         RuntimeDirectoryMode = "0750";
         RestartSec = 1;
