@@ -29,7 +29,7 @@ import { findProduct, findProductDisk, MOUNT } from './vm-product.mjs';
 import { findTools, PLACE } from './vm-qemu.mjs';
 
 const CORE = ['fleet'];
-const ALL = ['leaf', 'fleet'];
+const ALL = ['leaf', 'fleet', 'limits'];
 const DRIVERS = ['nspawn', 'qemu'];
 const LOCK_MS = 30 * 60_000;
 /** The driver's exit code for a machine that cannot hold containers. */

@@ -21,5 +21,6 @@ in
 pkgs.lib.genAttrs [
   "leaf"
   "fleet"
+  "limits"
   "guide"
 ] run
