@@ -62,10 +62,18 @@ else:
         after = count(f"{cell}/cpu.stat", "nr_throttled")
         assert after - before >= 3, f"nr_throttled {before} -> {after}"
 
-    with subtest(ended):
-        before = count(f"{GROUP}/memory.events", "oom_kill")
+    with subtest("memory over its limit: the call ends with a fault, and the agent answers again"):
         code, said = ask("stress.memory", "400")
         assert code == 4, f"400 MiB were given: {said}"
+        leaf1.wait_until_succeeds(f"bash /etc/cim-test/ask 127.0.0.1 '{login}' _INBOX cim.v1.call.stress.who null")
+
+    with subtest(ended):
+        # The isolate's own count ends honest excess first; what it cannot count, as of code that broke out of it, is the kernel's to end.
+        # The limit is brought to the cell here and not the cell to its limit: an emulated processor takes minutes to fill memory.
+        cell = leaf1.succeed(f"grep -l '^25000 ' {GROUP}/cell-*/cpu.max").split()[0].rsplit("/", 1)[0]
+        before = count(f"{GROUP}/memory.events", "oom_kill")
+        leaf1.execute(f"echo 8388608 > {cell}/memory.max")
+        leaf1.wait_until_succeeds(f"! grep -q . {cell}/cgroup.procs", timeout=60)
         after = count(f"{GROUP}/memory.events", "oom_kill")
         assert after > before, f"the kernel ended nothing: oom_kill {before} -> {after}"
         leaf1.wait_until_succeeds(f"bash /etc/cim-test/ask 127.0.0.1 '{login}' _INBOX cim.v1.call.stress.who null")
