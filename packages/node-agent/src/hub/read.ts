@@ -109,11 +109,12 @@ export async function read(options: ReadOptions): Promise<FollowEnd> {
 
   const onAbort = () => end({ kind: 'stopped' });
   let silence: { cancel(): void } | undefined;
+  let answered: Promise<unknown> = Promise.resolve();
   try {
     signal.throwIfAborted();
     signal.addEventListener('abort', onAbort, { once: true });
     const noResponder = new Fault('hub-unreachable', 'no link to the hub');
-    const made = await request(
+    const asked = request(
       connection,
       'read',
       { instance },
@@ -124,6 +125,10 @@ export async function read(options: ReadOptions): Promise<FollowEnd> {
         throw new Fault('hub-unreachable', `no registry answered within ${MAKE_MS} ms`, { cause: error });
       throw error;
     });
+    // Who stops does not wait for a registry that is away.
+    answered = asked.catch(() => {});
+    const made = await Promise.race([asked, ended.promise]);
+    if (!('consumer' in made)) return made;
     if (made.pending === 0) handle(options.empty);
     pull(`$JS.${options.hubDomain}.API.CONSUMER.MSG.NEXT.${made.stream}.${made.consumer}`);
     silence = clock.every(Math.max(heartbeatMs / 2, 100), () => {
@@ -137,6 +142,7 @@ export async function read(options: ReadOptions): Promise<FollowEnd> {
     stopPull();
     signal.removeEventListener('abort', onAbort);
     await queue;
-    slot.release();
+    // A registry that is late would end the consumer of whoever had the number next.
+    void answered.then(() => slot.release());
   }
 }

@@ -5,11 +5,13 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createBundleFetch } from '../../src/hub/bundle-fetch.ts';
+import { createConsumerSlots } from '../../src/hub/consumer-slots.ts';
 import { createDesiredSource, type RawDesired } from '../../src/hub/desired-source.ts';
 import { createEvents } from '../../src/hub/events.ts';
 import { createForwarder } from '../../src/hub/forwarder.ts';
 import { createHeartbeat } from '../../src/hub/heartbeat.ts';
 import { applyLeafTopology } from '../../src/hub/leaf-streams.ts';
+import { read } from '../../src/hub/read.ts';
 import { INSTANCE, inbox, type Place, place } from './place.ts';
 
 let here: Place;
@@ -62,6 +64,37 @@ test('desired documents arrive whole, then one by one, and only our own', async 
   expect(left.map(({ name }) => name)).toEqual([`${INSTANCE}_0`]);
   expect(left[0]?.config.inactive_threshold).toBe(90e9);
 });
+
+test('whoever stops does not wait for a registry that is away', async () => {
+  // A question that is never answered, nor given up.
+  const asked = Promise.withResolvers<void>();
+  const connection = Object.create(here.leaf.current()!, {
+    request: {
+      value: () => {
+        asked.resolve();
+        return new Promise(() => {});
+      },
+    },
+  });
+  const stop = new AbortController();
+  const reading = read({
+    connection,
+    clock,
+    instance: INSTANCE,
+    hubDomain: 'hub',
+    row: 'desired',
+    slots: createConsumerSlots(1),
+    from: 'last',
+    heartbeatMs: 2_000,
+    inboxPrefix: inbox,
+    signal: stop.signal,
+    empty: () => {},
+    each: () => {},
+  });
+  await asked.promise;
+  stop.abort();
+  expect(await reading).toEqual({ kind: 'stopped' });
+}, 3_000);
 
 test('everything is read anew at each resync, whatever the watch said', async () => {
   let wholes = 0;
