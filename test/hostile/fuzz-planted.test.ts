@@ -26,7 +26,7 @@ async function found(): Promise<string> {
   const { fuzzFor } = await import('./fuzz.ts');
   const begun = performance.now();
   const { line, failures } = await fuzzFor(BUDGET_MS, 20_261_123);
-  process.stdout.write(`${line.split('\n')[1] ?? line} (${Math.round(performance.now() - begun)} ms)\n`);
+  process.stdout.write(`planted, ${line.split('\n')[1] ?? line} (${Math.round(performance.now() - begun)} ms)\n`);
   return failures === 0 ? 'nothing' : line;
 }
 
@@ -47,7 +47,7 @@ test('two cells share the room for unfinished frames: an answer goes astray', { 
     }
     return { ...real, FrameReader };
   });
-  expect(await found()).toMatch(/FAILED/);
+  expect(await found()).toMatch(/broken: /);
 });
 
 test('an answer that comes twice ends somebody else: what is under way is miscounted', { timeout: 60_000 }, async () => {
@@ -66,7 +66,7 @@ test('an answer that comes twice ends somebody else: what is under way is miscou
     }
     return { ...real, Ledger };
   });
-  expect(await found()).toMatch(/FAILED Error: .*in flight/);
+  expect(await found()).toMatch(/broken: Error: .*in flight/);
 });
 
 test('a batch that cannot be read is left to a promise nobody holds', { timeout: 60_000 }, async () => {
@@ -75,5 +75,5 @@ test('a batch that cannot be read is left to a promise nobody holds', { timeout:
     const readRecords: RecordsModule['readRecords'] = (...given) => void (async () => real.readRecords(...given))();
     return { ...real, readRecords };
   });
-  expect(await found()).toMatch(/FAILED Error: .*nobody caught/);
+  expect(await found()).toMatch(/broken: Error: .*nobody caught/);
 });

@@ -147,7 +147,7 @@ export async function fuzzFor(
     });
     const runs = result.numRuns * TOGETHER;
     const failed = result.failed && !result.interrupted;
-    const why = failed ? `\nFAILED ${String(result.errorInstance)}\nrepeat with --seed ${seed}` : '';
+    const why = failed ? `\nbroken: ${String(result.errorInstance)}\nrepeat with --seed ${seed}` : '';
     return { line: `fuzzer: ${runs} scripts, seed ${seed}${why}`, runs: failed ? 0 : runs, failures: failed ? 1 : 0 };
   } finally {
     process.off('uncaughtException', note);
