@@ -2,7 +2,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 
 /** 192 bytes of JSON: an ordinary small request. */
-const PAYLOAD = JSON.stringify({ id: 'c0ffee', kind: 'order', text: 'x'.repeat(143) });
+export const PAYLOAD = JSON.stringify({ id: 'c0ffee', kind: 'order', text: 'x'.repeat(143) });
 
 export interface Rate {
   readonly perSecond: number;

@@ -1,7 +1,12 @@
 /**
  * What hostile guests cost others: the daemon's event loop and a neighbour in another cell, while guests spin, bomb and flood; and how long
  * a workload is away whose cell had to be killed because nothing could interrupt it.
+ *
+ * Beside the neighbour a bare responder is called in turns with it, without a sandbox and without the daemon: what it suffers under the same
+ * attack is the part of the machine, the kernel and nats-server, which no sandbox can take away.
  */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { latencies } from './load.ts';
 import { atMostRow, median, percentile, type Row } from './row.ts';
 import { pause } from './waiting.ts';
@@ -29,46 +34,79 @@ export async function neighbourRows(world: World, seconds: number): Promise<Row[
   const kinds = Object.entries(HOSTILE);
   for (const [kind, body] of kinds) await place(`bench-${kind}`, handler(`bench.${kind}`, body), `bench.${kind}`, TURN);
   const neighbour = 'cim.v1.call.bench.neighbour';
-  const calm: number[] = await latencies(leaf, neighbour, 600);
+  const bare = await world.echo(BARE);
+  // Until everybody's code is compiled: the first calls of a process cost several times more.
+  await inTurns(leaf, [neighbour, BARE], WARM_TURNS);
+  const calm = await inTurns(leaf, [neighbour, BARE], CALM_TURNS);
+  const attack = await attackers(world, seconds, Object.keys(HOSTILE));
   const before = await delays(world);
-  const end = performance.now() + seconds * 1000;
-  const attack = Promise.all(
-    kinds.flatMap(([kind]) =>
-      Array.from({ length: 2 }, async () => {
-        while (performance.now() < end) {
-          await leaf.request(`cim.v1.call.bench.${kind}`, '1', { timeout: 5_000 }).catch(() => {});
-          await pause(20);
-        }
-      }),
-    ),
-  );
-  const meanwhile: number[] = [];
-  while (performance.now() < end) {
-    meanwhile.push(...(await latencies(leaf, neighbour, 20)));
-    await pause(10);
-  }
-  await attack;
+  const ended = attack.begin();
+  const meanwhile = await inTurns(leaf, [neighbour, BARE], Number.POSITIVE_INFINITY, performance.now() + seconds * 1000);
   const after = await delays(world);
-  const normal = percentile(calm, 0.99);
-  const hit = percentile(meanwhile, 0.99);
+  const calls = Object.entries(await ended);
+  bare.stop();
+  const p99 = (times: readonly number[]) => percentile(times, 0.99);
+  const suffered = (name: string, before: number, under: number): Row => ({
+    name,
+    unit: 'us',
+    value: under,
+    floor: before,
+    ratio: under / before,
+  });
+  const [normal, hit] = [p99(calm[0]), p99(meanwhile[0])];
   const rows: Row[] = [
     atMostRow('event-loop delay of the daemon under attack, p99', 'ms', quantile(before, after, 0.99) * 1000, 20, 10),
-    { name: 'neighbour, p99 in calm', unit: 'us', value: normal },
-    {
-      name: 'neighbour, p50 under attack',
-      unit: 'us',
-      value: median(meanwhile),
-      floor: median(calm),
-      ratio: median(meanwhile) / median(calm),
-    },
+    suffered('neighbour, p50 under attack', median(calm[0]), median(meanwhile[0])),
+    suffered('bare responder, p50 under the same attack', median(calm[1]), median(meanwhile[1])),
     {
       ...atMostRow('neighbour, p99 under attack', 'us', hit, 2 * normal, 1.3 * normal, normal),
       bar: 'ratio <= 2',
       goal: 'ratio <= 1.3',
     },
+    suffered('bare responder, p99 under the same attack', p99(calm[1]), p99(meanwhile[1])),
+    ...calls.map(
+      ([kind, count]): Row => ({ name: `attack: calls of ${kind} that ended`, unit: '1/s', value: count / seconds }),
+    ),
   ];
   for (const [kind] of kinds) await alchemist.undeploy({ name: `bench-${kind}`, instance });
   return [...rows, await recoveryRow(world)];
+}
+
+const BARE = 'bench.bare-neighbour';
+const WARM_TURNS = 50;
+const CALM_TURNS = 75;
+
+/** Connects the callers of the hostile workloads. @returns how they begin; what it gives tells how many calls of each kind ended */
+async function attackers({ admin }: World, seconds: number, kinds: readonly string[]) {
+  const entry = new URL('./attackers.ts', import.meta.url).pathname;
+  const child = spawn(process.execPath, [entry, admin.url, admin.user, admin.password, `${seconds}`, ...kinds], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  await lines.next();
+  return {
+    async begin(): Promise<Record<string, number>> {
+      child.stdin.end();
+      const { value } = await lines.next();
+      return JSON.parse(value as string);
+    },
+  };
+}
+
+/** Calls both, some at a time and one after the other, so that what happens to the machine happens to both. @returns us of each call */
+async function inTurns(
+  leaf: World['leaf'],
+  [first, second]: readonly [string, string],
+  turns: number,
+  end = Number.POSITIVE_INFINITY,
+): Promise<readonly [number[], number[]]> {
+  const took: readonly [number[], number[]] = [[], []];
+  for (let turn = 0; turn < turns && performance.now() < end; turn++) {
+    took[0].push(...(await latencies(leaf, first, 20)));
+    took[1].push(...(await latencies(leaf, second, 20)));
+    await pause(10);
+  }
+  return took;
 }
 
 /** From the call that holds the thread to the next answer of the same workload. */

@@ -21,6 +21,7 @@ import { agentUser, type Fleet, leafAdminUser, startFleet } from '@cim/fleet';
 import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { Floor } from './echo-responder.ts';
 import { descendants } from './procfs.ts';
 
 export interface World {
@@ -39,8 +40,8 @@ export interface World {
   nodePids(): readonly number[];
   /** The node-agent's own metrics, as text. */
   metrics(): Promise<string>;
-  /** Starts the bare echo on a subject of the leaf. */
-  echo(subject: string): Promise<{ readonly pid: number; stop(): void }>;
+  /** Starts a bare responder on a subject of the leaf. */
+  echo(subject: string, kind?: Floor): Promise<{ readonly pid: number; stop(): void }>;
   /** Writes a desired document at the hub, signed, as the registry would; resolves when the hub has it. */
   amend(key: string, change: Record<string, unknown>): Promise<() => Promise<number>>;
   close(): Promise<void>;
@@ -78,15 +79,18 @@ export async function world(sandbox: Record<string, unknown> = {}): Promise<Worl
       const { http } = await alchemist.nodeStatus(member.instance);
       return (await fetch(`${http}/metrics`)).text();
     },
-    async echo(subject) {
+    async echo(subject, kind = 'echo') {
       const child = spawn(
         process.execPath,
         [
+          // isolated-vm asks for it.
+          '--no-node-snapshot',
           new URL('./echo-responder.ts', import.meta.url).pathname,
           member.leaf.url,
           admin,
           fleet.secrets.password(admin),
           subject,
+          kind,
         ],
         { stdio: ['ignore', 'pipe', 'inherit'] },
       );

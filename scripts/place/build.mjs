@@ -1,5 +1,5 @@
 /**
- * Builds what runs: TypeScript's own incremental build, and what isolates run bundled into plain scripts.
+ * Builds what runs: TypeScript's own incremental build, and what cells and isolates run bundled into plain scripts.
  *
  * Promises:
  * B1. When no source changed since the last good build, nothing runs: names, sizes and times are compared with a stamp, and
@@ -10,8 +10,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { cellIsThere } from './cell.mjs';
 import { must } from './child.mjs';
-import { preludeIsThere } from './prelude.mjs';
 import { CACHE, ROOT } from './root.mjs';
 
 const STAMP = join(CACHE, 'build-stamp');
@@ -21,7 +21,7 @@ const BUILD_MS = 10 * 60_000;
 /** @returns {boolean} true when a build would change nothing */
 export function buildIsFresh() {
   if (!existsSync(STAMP) || readFileSync(STAMP, 'utf8') !== fingerprint()) return false;
-  if (!preludeIsThere()) return false;
+  if (!cellIsThere()) return false;
   return packageFolders().every((folder) => sourcesOf(folder).every((source) => existsSync(outputOf(folder, source))));
 }
 
@@ -39,15 +39,15 @@ export async function build(node, onStart) {
     timeoutMs: BUILD_MS,
     onStart,
   });
-  await bundlePrelude(node, onStart);
+  await bundleCell(node, onStart);
   mkdirSync(CACHE, { recursive: true });
   // A source that changed meanwhile makes this stamp wrong, and the next set-up builds again.
   writeFileSync(STAMP, before);
 }
 
-/** What isolates run, bundled by the Node that has esbuild for this machine. */
-async function bundlePrelude(node, onStart) {
-  await must('the bundling of the prelude', node, [join(ROOT, 'scripts/place/prelude.mjs')], {
+/** What cells and isolates run, bundled by the Node that has esbuild for this machine. */
+async function bundleCell(node, onStart) {
+  await must('the bundling of the cell', node, [join(ROOT, 'scripts/place/cell.mjs')], {
     cwd: ROOT,
     timeoutMs: BUILD_MS,
     onStart,

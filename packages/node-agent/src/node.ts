@@ -147,6 +147,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     trust: () => trust.now(),
     clock,
     log: log.child({ part: 'desired' }),
+    early: () => reconciler.wake('desired'),
     emit: (type: string, data: unknown, subject: string) => emit(type as keyof typeof eventTypes, data, subject),
   });
   const fetchBundle = createBundleFetch(hubSide);
@@ -220,6 +221,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     emit: (type: string, data: unknown, subject: string) => emit(type as keyof typeof eventTypes, data, subject),
     pinned: () => desired.digests(),
     served: (key, record) => desired.served(key, record),
+    kept: (key, record) => desired.kept(key, record),
     wake: () => reconciler.wake('replica'),
   });
   const reconciler = createReconciler({
@@ -252,7 +254,6 @@ export async function startNode({ config, clock, random, log, environment, nodeV
       },
     }),
   });
-
   const identity = createIdentity({ clock, random, log: log.child({ part: 'identity' }), config, conditions, hubLink });
   const calls = createCallServer({
     leaf,

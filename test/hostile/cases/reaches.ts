@@ -80,19 +80,19 @@ export const reaches: readonly Hostile[] = [
   ),
   calling(
     'stack-objects',
-    'try { null.x } catch (e) { return typeof e.stack + /node:|cell-main|guest\\.js|file:/.test(e.stack) }',
+    'try { null.x } catch (e) { return typeof e.stack + /node:|cell\\.cjs|guest\\.js|file:/.test(e.stack) }',
     harmless,
     { answer: 'stringfalse' },
   ),
   calling(
     'stack-overflow-sites',
-    'let at; const f = () => { try { f() } catch (e) { at ??= e } }; f(); return /node:|cell-main/.test(at.stack) || Object.getPrototypeOf(at) !== RangeError.prototype',
+    'let at; const f = () => { try { f() } catch (e) { at ??= e } }; f(); return /node:|cell\\.cjs/.test(at.stack) || Object.getPrototypeOf(at) !== RangeError.prototype',
     harmless,
     { answer: false },
   ),
   calling(
     'error-capture',
-    'const o = {}; Error.captureStackTrace?.(o); return /node:|cell-main|\\/dist\\//.test(o.stack ?? "")',
+    'const o = {}; Error.captureStackTrace?.(o); return /node:|cell\\.cjs|\\/dist\\//.test(o.stack ?? "")',
     harmless,
     { answer: false },
   ),

@@ -5,7 +5,9 @@
  * K1. Only what decodes, is meant for this instance, is signed by enough operators where any are set, and is not older than what is
  *     held, is taken in.
  *     Anything else is refused with a condition, and the last good stays.
- * K2. Atomic per workload: a record is on the disk before it is held. A key that does not come stops nothing.
+ * K2. Atomic per workload: a record is on the disk before it is held, unless it only begins something (`begins`). That is held at once, so
+ *     that the start and the disk take their time together, is `kept` when it is on the disk, and let go again when the disk refuses it. A
+ *     key that does not come stops nothing.
  * K3. A file that cannot be read does not keep the others from being loaded; it is put aside and reported.
  * K4. `held` gives the same array until something changes.
  */
@@ -58,6 +60,8 @@ export interface DesiredStore {
   intake(entries: readonly Incoming[]): Promise<IntakeReport>;
   /** Sorted by key (K4). */
   held(): readonly Held[];
+  /** Resolves when this record is on the disk. @throws Fault `storage-full`, `internal` when it could not be put there */
+  kept(key: string, record: DesiredRecord): Promise<void>;
   /** Notes that this record's edition now answers calls. @throws Fault `storage-full`, `internal` */
   served(key: string, record: DesiredRecord): Promise<void>;
   /** Digests that must stay on the disk: current, serving and previous of each workload. */
@@ -72,6 +76,8 @@ export interface DesiredStoreOptions {
   readonly trust: () => Trust;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Told when something is held before it is on the disk, and when that is let go again. */
+  readonly early?: () => void;
   readonly emit?: (type: string, data: Record<string, unknown>, subject: string) => void;
 }
 
@@ -87,17 +93,39 @@ export function createDesiredStore(options: DesiredStoreOptions): DesiredStore {
   const corrupt = new Map<string, Condition>();
   /** Writes of one key in order. */
   const writes = new Map<string, Promise<void>>();
+  /** Records that were held before the disk refused them. */
+  const unkept = new WeakMap<DesiredRecord, Fault>();
   let list: readonly Held[] | undefined;
 
   const fileOf = (key: string) => join(directory, `${key}.json`);
 
+  const hold = (key: string, held: Held | undefined) => {
+    if (held) all.set(key, held);
+    else all.delete(key);
+    list = undefined;
+  };
+
   const change = (key: string, next: (before: Held | undefined) => Held | undefined): Promise<void> => {
     const run = (writes.get(key) ?? Promise.resolve()).then(async () => {
-      const held = next(all.get(key));
+      const before = all.get(key);
+      const held = next(before);
       if (!held) return;
-      await writeDurably(fileOf(key), renderHeld(held));
-      all.set(key, held);
-      list = undefined;
+      const early = begins(before, held);
+      if (early) {
+        hold(key, held);
+        options.early?.();
+      }
+      try {
+        await writeDurably(fileOf(key), renderHeld(held));
+        if (!early) hold(key, held);
+      } catch (error) {
+        if (early) {
+          unkept.set(held.record, Fault.of(error));
+          hold(key, before);
+          options.early?.();
+        }
+        throw error;
+      }
     });
     const settled = run.catch(() => {});
     writes.set(key, settled);
@@ -230,6 +258,11 @@ export function createDesiredStore(options: DesiredStoreOptions): DesiredStore {
       list ??= [...all.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
       return list;
     },
+    async kept(key, record) {
+      await writes.get(key);
+      const fault = unkept.get(record);
+      if (fault) throw fault;
+    },
     served(key, record) {
       return change(key, (before) => {
         if (!before) return undefined;
@@ -262,6 +295,15 @@ export function createDesiredStore(options: DesiredStoreOptions): DesiredStore {
       return [...refusedNow, ...corrupt.values()];
     },
   };
+}
+
+/** True for what starts more, or something else, and ends nothing by itself: the old goes when the new is there. */
+function begins(before: Held | undefined, { record }: Held): boolean {
+  const { state, replicas, bundle } = record.document;
+  if (state !== 'running' || replicas === 0) return false;
+  const was = before?.record.document;
+  if (was === undefined || was.state !== 'running') return true;
+  return replicas > was.replicas || (replicas === was.replicas && bundle.digest !== was.bundle.digest);
 }
 
 const sameDocument = (a: DesiredRecord, b: DesiredRecord): boolean =>

@@ -5,6 +5,7 @@
  * Promises:
  * R1. A frame comes out whole or not at all, however the bytes were cut on the way.
  * R2. A length above the limit is refused before a byte of it is kept.
+ * R3. A chunk is not kept: whoever read it may read the next one into the same memory.
  */
 
 const HEADER_BYTES = 13;
@@ -44,13 +45,15 @@ export function textFrame(kind: number, isolate: number, mark: number, text: str
   return frame(kind, isolate, mark, bytes, (out, at) => out.write(text, at, bytes, 'utf8'));
 }
 
+/** A frame that is awaited gets room as its bytes come, so that a length that is only claimed costs nothing. */
+const FIRST_ROOM = 64 * 2 ** 10;
+
 /** Puts frames together from chunks of a stream. */
 export class FrameReader {
   readonly #limit: number;
-  #chunks: Buffer[] = [];
+  /** The beginning of a frame that is not whole yet; what is kept is a copy. */
+  #kept: Buffer = Buffer.alloc(0);
   #held = 0;
-  /** Bytes of the frame being awaited, header included; 0 while even the header is incomplete. */
-  #wanted = 0;
 
   /** @param limit largest payload in bytes */
   constructor(limit: number) {
@@ -58,42 +61,59 @@ export class FrameReader {
   }
 
   /**
-   * Takes a chunk and hands every frame completed by it to `each`, which must not keep the payload: it is a view.
+   * Takes a chunk and hands every frame completed by it to `each`, which must not keep the payload: it is a view. Nor is the chunk kept.
    * @throws MalformedFrame
    */
   push(chunk: Buffer, each: (frame: Frame) => void): void {
-    let rest = chunk;
-    if (this.#held > 0) {
-      this.#chunks.push(chunk);
-      this.#held += chunk.length;
-      // Joined only once the awaited frame is complete: a large frame in many chunks is copied once.
-      if (this.#wanted > 0 && this.#held < this.#wanted) return;
-      if (this.#held < HEADER_BYTES) return;
-      rest = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#held);
-      this.#chunks = [];
-      this.#held = 0;
-      this.#wanted = 0;
-    }
     let at = 0;
-    while (rest.length - at >= HEADER_BYTES) {
-      const length = rest.readUInt32BE(at);
-      if (length > this.#limit) throw new MalformedFrame(`payload of ${length} bytes, at most ${this.#limit} allowed`);
-      const end = at + HEADER_BYTES + length;
-      if (end > rest.length) {
-        this.#wanted = HEADER_BYTES + length;
-        break;
+    while (this.#held > 0) {
+      // First the header, then as much as it says: what comes behind the frame is read from the chunk, uncopied.
+      const wanted = this.#held < HEADER_BYTES ? HEADER_BYTES : this.#end(this.#kept, 0);
+      if (this.#held < wanted) {
+        const taken = Math.min(wanted - this.#held, chunk.length - at);
+        this.#keep(chunk, at, at + taken, wanted);
+        at += taken;
+        if (this.#held < wanted) return;
+        if (wanted === HEADER_BYTES && this.#end(this.#kept, 0) > HEADER_BYTES) continue;
       }
-      each({
-        kind: rest[at + 4]!,
-        isolate: rest.readUInt32BE(at + 5),
-        mark: rest.readUInt32BE(at + 9),
-        payload: rest.subarray(at + HEADER_BYTES, end),
-      });
+      const kept = this.#kept.subarray(0, this.#held);
+      this.#kept = Buffer.alloc(0);
+      this.#held = 0;
+      each(frameAt(kept, 0, kept.length));
+    }
+    while (chunk.length - at >= HEADER_BYTES) {
+      const end = this.#end(chunk, at);
+      if (end > chunk.length) break;
+      each(frameAt(chunk, at, end));
       at = end;
     }
-    if (at < rest.length) {
-      this.#chunks.push(at === 0 ? rest : rest.subarray(at));
-      this.#held = rest.length - at;
+    if (at < chunk.length) this.#keep(chunk, at, chunk.length, chunk.length - at);
+  }
+
+  /** Where the frame ends that begins there. @throws MalformedFrame (R2) */
+  #end(bytes: Buffer, at: number): number {
+    const length = bytes.readUInt32BE(at);
+    if (length > this.#limit) throw new MalformedFrame(`payload of ${length} bytes, at most ${this.#limit} allowed`);
+    return at + HEADER_BYTES + length;
+  }
+
+  #keep(chunk: Buffer, from: number, to: number, wanted: number): void {
+    const held = this.#held + to - from;
+    if (held > this.#kept.length) {
+      // Twice what there is, so that a large frame is not copied for each of its chunks.
+      const room = Math.min(Math.max(wanted, held), Math.max(FIRST_ROOM, 2 * held));
+      const larger = Buffer.allocUnsafeSlow(room);
+      this.#kept.copy(larger, 0, 0, this.#held);
+      this.#kept = larger;
     }
+    chunk.copy(this.#kept, this.#held, from, to);
+    this.#held = held;
   }
 }
+
+const frameAt = (bytes: Buffer, at: number, end: number): Frame => ({
+  kind: bytes[at + 4]!,
+  isolate: bytes.readUInt32BE(at + 5),
+  mark: bytes.readUInt32BE(at + 9),
+  payload: bytes.subarray(at + HEADER_BYTES, end),
+});

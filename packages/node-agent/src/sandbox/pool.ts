@@ -3,7 +3,7 @@
  *
  * Promises:
  * S1. Two publishers never share a cell, and a cell that has held code is never given to anyone else.
- * S2. A start takes a warm cell when there is one; the next spare is made in the background.
+ * S2. A start takes a warm cell when there is one; the next spare is made in the background, a moment later.
  * S3. Every cell is watched from outside (see watchdog.ts) whatever the kernel enforces besides; `limits` says which it is.
  */
 import {
@@ -32,7 +32,7 @@ export interface SandboxOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly config: NodeAgentConfig['sandbox'];
-  /** Compiled cell-main; default: the one this package was built with. */
+  /** The program of a cell; default: the one this package was built with. */
   readonly cellEntry?: string;
   /** Where cgroups are looked for; default: the machine's. */
   readonly cgroup?: CgroupPlaces;
@@ -48,6 +48,8 @@ const FULL_LOOK = 10;
 const COLLECT_MS = 5_000;
 /** Spares that fail to start are not tried for ever. */
 const SPARE_RETRY_MS = 5_000;
+/** How long after an opening the next spare is made, ms: what was opened answers its first call before that takes a core from it. */
+const SPARE_AFTER_MS = 50;
 
 export function createSandbox({ clock, log, config, cellEntry, cgroup }: SandboxOptions): Sandbox {
   const launcher = createLauncher({
@@ -77,6 +79,7 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
   let looks = 0;
   let watch: Timer | undefined;
   let refill: Timer | undefined;
+  let topUp: Timer | undefined;
   let phase: 'new' | 'running' | 'stopped' = 'new';
   let emptied: () => void = () => {};
 
@@ -107,6 +110,13 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
 
   function keepSpares(): void {
     while (phase === 'running' && spares.size < config.spareCells) spares.add(make(allJitless));
+  }
+  function topUpSoon(): void {
+    if (phase !== 'running' || spares.size >= config.spareCells) return;
+    topUp ??= clock.after(SPARE_AFTER_MS, () => {
+      topUp = undefined;
+      keepSpares();
+    });
   }
   /** After a spare has died: not at once, or a cell that cannot start would be started without end. */
   function later(): void {
@@ -173,8 +183,6 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
         replica = await cell.open(options, signal);
         return replica;
       });
-      // A cell may be taken before it is full of work, but not the next spare before this one is on its way.
-      keepSpares();
       const opened = await opening;
       try {
         await opened.begin(Math.max(1, end - clock.monotonic()));
@@ -197,6 +205,7 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
       throw error;
     } finally {
       cell.reserved -= 1;
+      topUpSoon();
       if (cell.isolates === 0 && cell.reserved === 0) giveBack(cell);
     }
   }
@@ -219,6 +228,7 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
     if (phase === 'stopped') return;
     phase = 'stopped';
     refill?.cancel();
+    topUp?.cancel();
     await Promise.all([...cells].map((cell) => cell.close(deadlineMs)));
     const all =
       cells.size === 0

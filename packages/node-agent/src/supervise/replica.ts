@@ -28,6 +28,8 @@ export interface ReplicaDeps {
   readonly log: Logger;
   readonly timing: ReplicaTiming;
   readonly slotFor: (isolate: Isolate) => Slot;
+  /** Resolves when the disk has what it is started from: no call reaches it before. */
+  readonly kept: () => Promise<void>;
   readonly ready: (replica: Replica) => void;
   readonly trouble: (replica: Replica, ending: Ending) => void;
   readonly gone: (replica: Replica) => void;
@@ -159,6 +161,7 @@ export function openReplica(
           ended.catch(() => {});
           await Promise.race([health(opened), ended]);
         }
+        await deps.kept();
         return opened;
       });
     } catch (error) {

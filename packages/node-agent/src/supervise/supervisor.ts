@@ -4,7 +4,8 @@
  * Promises:
  * V1. `apply` begins and never waits; whatever comes of a step wakes the reconciler.
  * V2. Calls move to a new version in one turn (`shift`); a replica that drains gets nothing new and ends what it has.
- * V3. What came to serve is noted on disk with its anti-rollback floor; on a cold boot it serves again while a newer one cannot start.
+ * V3. Nothing answers calls that the next boot would not start: its record is on the disk by then. What came to serve is noted there with
+ *     its anti-rollback floor; on a cold boot it serves again while a newer one cannot start.
  * V4. `stop` lets what waits and what is in flight end, then closes everything at once, within its deadline.
  */
 import {
@@ -62,6 +63,8 @@ export interface SupervisorOptions {
   readonly pinned: () => ReadonlySet<string>;
   /** Notes durably that this record's edition now answers calls. */
   readonly served: (key: string, record: DesiredRecord) => Promise<void>;
+  /** Resolves when this record is on the disk. @throws Fault when it could not be put there */
+  readonly kept: (key: string, record: DesiredRecord) => Promise<void>;
   /** Asks the reconciler for a pass. */
   readonly wake: () => void;
   readonly restart?: RestartPolicy;
@@ -160,7 +163,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const start = (workload: Workload, edition: Edition, index: number) => {
     const { bundle } = edition;
     if (bundle.kind !== 'here') return;
-    const { document } = edition.record;
+    const { record } = edition;
+    const { document } = record;
     const { verified, limits } = bundle;
     const { manifest } = verified;
     const id: ReplicaId = {
@@ -182,6 +186,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       {
         ...options,
         slotFor: (isolate) => router.slot(id, isolate, limits.maxConcurrent),
+        kept: () => options.kept(workload.key, record),
         ready: () => ready(workload, edition),
         trouble: (_, ending) => {
           editions.ended(workload, edition, ending);

@@ -221,6 +221,70 @@ test('what cannot be written is refused and not held', async () => {
   expect(store.held()[0]?.record.document.generation).toBe(1);
 });
 
+describe('held while the disk is still busy', () => {
+  const other = { ...ref, digest: digestOf(Buffer.from('another bundle')) };
+  /** What was held at the moment it was told of, as generation and replicas. */
+  async function told(change: Record<string, unknown>, before: Record<string, unknown> | undefined, broken = false) {
+    const seen: (readonly [number, number] | undefined)[] = [];
+    const store = createDesiredStore({
+      directory,
+      instance: 'leaf-1',
+      trust: () => trusting({ operators: [], operatorThreshold: 1 }),
+      clock: systemClock,
+      log: silentLogger,
+      early() {
+        const held = store.held()[0]?.record.document;
+        seen.push(held && [held.generation, held.replicas]);
+      },
+    });
+    await store.load();
+    if (before) await store.intake([incoming(record(before))]);
+    seen.length = 0;
+    if (broken) await mkdir(join(directory, 'agent.hello.json.writing'));
+    const next = record({ generation: 2, ...change });
+    const intake = store.intake([incoming(next, 2)]);
+    await expect.poll(() => seen.length > 0 || store.held()[0]?.record.document.generation === 2).toBe(true);
+    const held = store.held()[0]?.record;
+    const kept = held ? store.kept('agent.hello', held).catch((fault) => fault.code) : undefined;
+    await intake;
+    return { store, seen, kept: await kept };
+  }
+
+  test.each([
+    ['a new workload', {}, undefined],
+    ['another bundle', { bundle: other }, {}],
+    ['more replicas', { replicas: 3 }, { replicas: 2 }],
+    ['one that comes back', { replicas: 1 }, { state: 'removed' }],
+  ])('what begins something: %s', async (_, change, before) => {
+    const { store, seen } = await told(change, before);
+    expect(seen).toEqual([[2, 'replicas' in change ? change.replicas : 1]]);
+    expect((await opened()).store.held()).toEqual(store.held());
+  });
+
+  test.each([
+    ['a removal', { state: 'removed' }],
+    ['fewer replicas', { replicas: 1 }],
+    ['fewer of another bundle', { replicas: 1, bundle: other }],
+    ['none', { replicas: 0 }],
+    ['the same once more', { replicas: 2 }],
+  ])('not what ends something, or nothing new: %s', async (_, change) => {
+    expect((await told(change, { replicas: 2 })).seen).toEqual([]);
+  });
+
+  test('is let go when the disk refuses it; whoever waits for it is told', async () => {
+    const replaced = await told({ bundle: other }, {}, true);
+    expect(replaced.seen).toEqual([
+      [2, 1],
+      [1, 1],
+    ]);
+    expect(replaced.kept).toBe('internal');
+    for (const left of await readdir(directory)) await rm(join(directory, left), { recursive: true });
+    const first = await told({}, undefined, true);
+    expect(first.seen).toEqual([[2, 1], undefined]);
+    expect(first.store.held()).toEqual([]);
+  });
+});
+
 test('no garbage gets in or throws', async () => {
   const { store } = await opened();
   await fc.assert(

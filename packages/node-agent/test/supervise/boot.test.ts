@@ -59,6 +59,7 @@ async function life() {
     emit: () => {},
     pinned: () => desired.digests(),
     served: (key, record) => desired.served(key, record),
+    kept: (key, record) => desired.kept(key, record),
     wake: () => reconciler.wake('replica'),
   });
   const reconciler = createReconciler({ desired: () => desired.held(), supervisor, capacity, clock, log });

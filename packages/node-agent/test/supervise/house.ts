@@ -34,6 +34,8 @@ export function house(options: HouseOptions = {}) {
   const fetched: string[] = [];
   const collected: ReadonlySet<string>[] = [];
   let held: readonly Held[] = options.held ?? [];
+  /** What keeping a record on the disk takes. */
+  let disk: Promise<void> = Promise.resolve();
   let generations = held.reduce((most, { record }) => Math.max(most, record.document.generation), 0);
 
   const store: BundleStore = {
@@ -83,6 +85,7 @@ export function house(options: HouseOptions = {}) {
     served: async (of, record) => {
       held = held.map((h) => (h.key === of ? { ...h, serving: record } : h));
     },
+    kept: () => disk,
     wake: () => reconciler.wake('replica'),
   });
   const reconciler = createReconciler({ desired: () => held, supervisor, capacity: () => capacity, clock, log: silentLogger });
@@ -161,6 +164,10 @@ export function house(options: HouseOptions = {}) {
     publish,
     recordOf,
     held: () => held,
+    /** From now on records are kept when this is. */
+    slowDisk: (done: Promise<void>) => {
+      disk = done;
+    },
     /** Puts a desired document; nothing happens yet. */
     put: (name: string, version: string, change?: Record<string, unknown>) => put(recordOf(name, version, change)),
     /** Puts a desired document and lets everything that needs no time happen. */

@@ -46,6 +46,32 @@ describe('room', () => {
   });
 });
 
+describe('the disk takes its time', () => {
+  const answering = () => h.router.offers();
+
+  test('what is started from a record gets calls when the record is kept, and the old version serves until then', async () => {
+    await h.deploy('hello', '1.0.0');
+    const disk = Promise.withResolvers<void>();
+    h.slowDisk(disk.promise);
+    await h.deploy('hello', '2.0.0');
+    expect(h.living()).toEqual(['hello@1.0.0#0', 'hello@2.0.0#0']);
+    expect(h.status('hello')).toMatchObject({ version: '1.0.0', converged: false, next: { state: 'starting' } });
+    disk.resolve();
+    await h.clock.advance(0);
+    expect(h.status('hello')).toMatchObject({ version: '2.0.0', converged: true });
+  });
+
+  test('what could not be kept is not called, and says why', async () => {
+    const full = Promise.reject(new Fault('storage-full', 'no space left'));
+    full.catch(() => {});
+    h.slowDisk(full);
+    await h.deploy('hello', '1.0.0');
+    expect(answering()).toEqual([]);
+    expect(h.living()).toEqual([]);
+    expect(h.status('hello')).toMatchObject({ converged: false, reason: { code: 'storage-full' } });
+  });
+});
+
 describe('messages and the clock', () => {
   test('subscriptions follow what serves; a version change keeps them', async () => {
     h.publish('ears', '1.0.0', { subscribe: ['orders.>'] });

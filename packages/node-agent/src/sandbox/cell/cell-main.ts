@@ -8,23 +8,28 @@
  * C3. Frames to the daemon of one turn leave in one write.
  */
 import { readFileSync } from 'node:fs';
-import { Socket } from 'node:net';
+import { dirname, join } from 'node:path';
 import { FrameReader } from '../frames.ts';
 import { decodeToCell, encodeFromCell, type FromCell, OUT, PROTOCOL, TO_CELL_LIMIT, type ToCell } from '../protocol.ts';
-import { compilePrelude, Guest, type GuestPorts, rehearse } from './guest.ts';
+import { prepareEntropy } from './entropy.ts';
+import { Guest, type GuestPorts, rehearse } from './guest.ts';
 import { openLibrary } from './library.ts';
 import { createLitter } from './litter.ts';
-import { createSpare } from './vessel.ts';
+import { openPort } from './port.ts';
+import { createSpare, type Prelude } from './vessel.ts';
 
 const SOCKET = 3;
 /** Unhandled rejections told between two pings, so that a flood of them is not a flood of lines. */
 const LOGS = 16;
 /** How long after an opening the next isolate is made ready, ms. */
 const REFILL_MS = 200;
+/** How long after the greeting a rehearsal begins, ms: who waits for this very cell asks sooner. */
+const REHEARSE_MS = 50;
 
-const library = openLibrary(new URL('../library/', import.meta.url));
-const prelude = compilePrelude(readFileSync(new URL('../prelude.js', import.meta.url), 'latin1'), library);
-const socket = new Socket({ fd: SOCKET, readable: true, writable: true });
+/** Where the build put this program, and beside it what isolates run. */
+const home = dirname(process.argv[1]!);
+const library = openLibrary(join(home, 'library'));
+const prelude: Prelude = { source: readFileSync(join(home, 'prelude.js'), 'latin1'), compiled: undefined, library };
 const reader = new FrameReader(TO_CELL_LIMIT);
 const spare = createSpare(prelude);
 const passed = createLitter();
@@ -48,7 +53,7 @@ const end = () => {
 };
 const send = (message: FromCell) => {
   const bytes = encodeFromCell(message);
-  socket.write(bytes);
+  port.send(bytes);
   passed(bytes.length);
 };
 
@@ -146,22 +151,24 @@ function pump(): void {
 }
 
 function batch(): void {
-  socket.cork();
+  port.hold();
   pump();
-  socket.uncork();
+  port.release();
 }
 
-socket.on('data', (chunk: Buffer) => {
+const receive = (chunk: Buffer) => {
   passed(chunk.length);
-  socket.cork();
+  port.hold();
   reader.push(chunk, (frame) => take(decodeToCell(frame)));
   // Nothing is ahead of this turn's input: it is worked on at once, without another turn of the loop.
   if (!pumping && queue.size > 0) pump();
-  socket.uncork();
-});
-socket.on('error', end);
-socket.on('close', end);
-socket.on('end', end);
-rehearse(prelude);
-spare.keep();
+  port.release();
+};
+const port = openPort(SOCKET, receive, end);
 send({ kind: 'hello', protocol: PROTOCOL });
+// While the daemon reads that: what it opens first may be on its way.
+spare.keep();
+setTimeout(() => {
+  if (guests.size === 0) rehearse(prelude);
+  prepareEntropy();
+}, REHEARSE_MS);

@@ -7,9 +7,9 @@
  *     and for the parts of the platform that are loaded when first used.
  * G3. Three interrupted entries in a row, or running out of memory, end the isolate with the reason.
  */
-import { randomBytes } from 'node:crypto';
 import ivm from 'isolated-vm';
 import { FLAG, type GoneReason, type GuestFault, IN, type Opening } from '../protocol.ts';
+import { entropy } from './entropy.ts';
 import type { Library } from './library.ts';
 import { createStackMap, type StackMap } from './stack-map.ts';
 import { furnish, isolateFor, type Prelude, type Vessel } from './vessel.ts';
@@ -25,7 +25,6 @@ const LEFT_BEHIND = 16;
 const TIMED_OUT = 'Script execution timed out.';
 /** The entry's name in stacks. */
 const ENTRY_NAME = 'entry.js';
-const PRELUDE_NAME = 'prelude.js';
 const LONGEST_ENTROPY = 65_536;
 /** Strings from this length on are boxed: bare ones are held outside of what the garbage collector feels. */
 const BOX = 1024;
@@ -36,14 +35,6 @@ const messageOf = (error: unknown): string => {
   const message = error instanceof Error ? error.message : error;
   return typeof message === 'string' ? message.slice(0, 2000) : 'no message';
 };
-
-export function compilePrelude(source: string, library: Library): Prelude {
-  const isolate = new ivm.Isolate({ memoryLimit: 32 });
-  const script = isolate.compileScriptSync(source, { filename: PRELUDE_NAME, produceCachedData: true });
-  const compiled = (script as { readonly cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
-  isolate.dispose();
-  return { source, compiled, library };
-}
 
 const REHEARSAL: Opening = {
   workload: { kind: 'agent', name: 'rehearsal', version: '0.0.0', instance: 'none', replica: 0 },
@@ -140,7 +131,7 @@ export class Guest {
       const { context, boot } = this.#vessel ?? furnish(this.#isolate, prelude, this.#opening.inspect === true);
       this.#vessel = undefined;
       this.#context = context;
-      const entropy = new ivm.Callback((bytes: number) => randomBytes(Math.min(bytes, LONGEST_ENTROPY)).toString('latin1'));
+      const chance = new ivm.Callback((bytes: number) => entropy(Math.min(bytes, LONGEST_ENTROPY)));
       const nudge = new ivm.Callback(() => {
         this.#nudged = true;
       });
@@ -148,7 +139,7 @@ export class Guest {
         undefined,
         [
           new ivm.ExternalCopy([JSON.stringify(this.#opening)]).copyInto(),
-          entropy,
+          chance,
           nudge,
           this.#partLoader(context, prelude.library),
         ],

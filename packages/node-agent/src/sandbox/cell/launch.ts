@@ -3,7 +3,7 @@
  * machine has to give (hardening.ts). The process is begun by the launcher (launcher-main.ts), so that the daemon does not stand still.
  *
  * Promises:
- * L1. The cell may read its own code and isolated-vm's, and nothing else; it may write nothing and start nothing.
+ * L1. The cell may read its own code and isolated-vm's addon, and nothing else; it may write nothing and start nothing.
  * L2. It dies with the daemon: when the socket closes, and, where the layer `parent-death` is active, by the kernel, which also reaches
  *     a cell whose thread is held, once the launcher has ended with the daemon.
  */
@@ -16,11 +16,8 @@ import { findHardening, PROBED } from '../hardening.ts';
 import { behindGuardian } from './begin.ts';
 import { type Begun, createLauncherLink } from './launcher-link.ts';
 
-/** A file as compiled: beside this one in dist; when this runs from source, where the build puts it. */
-function compiled(name: string): string {
-  const beside = fileURLToPath(new URL(name, import.meta.url));
-  return existsSync(beside) ? beside : beside.replace(/([\\/])src([\\/]sandbox[\\/])/, '$1dist$2');
-}
+/** A file the build makes: the same whether this runs as compiled or from source. @param path within dist */
+const built = (path: string): string => fileURLToPath(new URL(`../../../dist/${path}`, import.meta.url));
 
 /** A cell's process. */
 export interface CellProcess extends Omit<Begun, 'pid'> {
@@ -38,7 +35,7 @@ export interface Launcher {
 
 export interface LauncherOptions {
   readonly clock: Clock;
-  /** Compiled cell-main; default: the one this package was built with. */
+  /** The program of a cell, in a folder of its own; default: the one this package was built with. */
   readonly entry?: string | undefined;
   readonly isolation: 'auto' | 'off';
   readonly bwrap?: string | undefined;
@@ -57,18 +54,16 @@ const FLAGS = [
 
 export function createLauncher({
   clock,
-  entry = compiled('./cell-main.js'),
+  entry = built('cell/cell.cjs'),
   isolation,
   bwrap,
   path = '',
 }: LauncherOptions): Launcher {
   if (!existsSync(entry)) throw new Error(`no compiled cell at ${entry}: run the build first`);
-  const { folders, files, addon } = readable(entry);
-  const flags = [
-    ...FLAGS,
-    ...folders.map((folder) => `--allow-fs-read=${join(folder, '*')}`),
-    ...files.map((file) => `--allow-fs-read=${file}`),
-  ];
+  const addon = addonFile();
+  // Each by its name and by where links lead.
+  const folders = [...new Set([dirname(entry), realpathSync(dirname(entry))])];
+  const flags = [...FLAGS, ...folders.map((folder) => `--allow-fs-read=${join(folder, '*')}`), `--allow-fs-read=${addon}`];
   const node = realpathSync(process.execPath);
   const hardening = findHardening(
     {
@@ -77,10 +72,12 @@ export function createLauncher({
       path,
       node,
       flags,
-      readable: folders,
+      readable: [...folders, addon],
       probe: [
         `require('fs').readFileSync(${JSON.stringify(entry)})`,
-        `const isolate = new (require(${JSON.stringify(addon)}).Isolate)({ memoryLimit: 8 })`,
+        'const addon = { exports: {} }',
+        `process.dlopen(addon, ${JSON.stringify(addon)})`,
+        'const isolate = new addon.exports.ivm.Isolate({ memoryLimit: 8 })',
         "isolate.createContextSync().evalSync('1')",
         'isolate.dispose()',
         `console.log('${PROBED}')`,
@@ -88,12 +85,12 @@ export function createLauncher({
     },
     clock,
   );
-  const link = createLauncherLink(node, compiled('./launcher-main.js'), endOrphan);
+  const link = createLauncherLink(node, built('sandbox/cell/launcher-main.js'), endOrphan);
   const { guarded } = hardening;
   return {
     layers: hardening.layers,
     launch(jitless, group) {
-      const recipe = hardening.recipe([...(jitless ? ['--jitless'] : []), entry]);
+      const recipe = hardening.recipe([...(jitless ? ['--jitless'] : []), entry, addon]);
       const begun = link.start({ ...recipe, guarded, group });
       let inner = 0;
       return {
@@ -118,34 +115,11 @@ function endOrphan(pid: number): void {
   }
 }
 
-/** What a cell reads, each folder by its name and by where links lead. */
-function readable(entry: string): { readonly folders: string[]; readonly files: string[]; readonly addon: string } {
-  const require = createRequire(import.meta.url);
-  const isolatedVm = require.resolve('isolated-vm');
-  const within = createRequire(isolatedVm);
-  const trace = require.resolve('@jridgewell/trace-mapping');
-  const near = createRequire(trace);
-  const packages = [
-    isolatedVm,
-    within.resolve('node-gyp-build'),
-    trace,
-    near.resolve('@jridgewell/resolve-uri'),
-    near.resolve('@jridgewell/sourcemap-codec'),
-  ].map(packageFolder);
-  const folders = new Set<string>();
-  for (const folder of [dirname(dirname(entry)), ...packages]) {
-    folders.add(folder);
-    folders.add(realpathSync(folder));
-  }
-  // node-gyp-build asks whether this is Alpine, by looking for the file.
-  return { folders: [...folders], files: ['/etc/alpine-release'], addon: isolatedVm };
-}
-
-/** The folder with package.json above a file of a package. */
-function packageFolder(file: string): string {
-  let folder = dirname(file);
-  while (!existsSync(join(folder, 'package.json')) || /[\\/]dist$/.test(folder)) folder = dirname(folder);
-  return folder;
+/** The addon of isolated-vm for this machine, as the package itself would find it. */
+function addonFile(): string {
+  const isolatedVm = createRequire(import.meta.url).resolve('isolated-vm');
+  const { path } = createRequire(isolatedVm)('node-gyp-build') as { readonly path: (folder: string) => string };
+  return realpathSync(path(dirname(isolatedVm)));
 }
 
 /** Resident bytes of the process that launches, as Node counts them. */

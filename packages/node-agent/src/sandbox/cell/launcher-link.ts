@@ -37,7 +37,7 @@ export const WORD_BYTES = 36;
 
 /** A process on its way, running, or gone. */
 export interface Begun {
-  /** Connected to the process's descriptor 3. Nothing may be sent before it runs. */
+  /** Connected to the process's descriptor 3. Nothing may be sent before it runs. What it reads must not be kept. */
   readonly socket: Socket;
   /** Its standard error. */
   readonly words: Socket;
@@ -65,6 +65,19 @@ interface Launched {
 }
 
 const FLAGS = ['--no-warnings', '--v8-pool-size=1', '--max-semi-space-size=1', '--max-old-space-size=64'];
+
+/** What is read goes through here, one read of one socket after the other: a thousand cells take no more room than one. */
+const INBOX = Buffer.allocUnsafeSlow(64 * 2 ** 10);
+
+/** A socket that tells of what it reads as any other does, but in memory that the next read writes over. */
+function reading(): Socket {
+  const callback = (bytes: number, buffer: Uint8Array): boolean => {
+    socket.emit('data', buffer.subarray(0, bytes));
+    return true;
+  };
+  const socket = new Socket({ onread: { buffer: INBOX, callback } });
+  return socket;
+}
 
 /** @param node path of Node. @param entry launcher-main as compiled. @param kill ends a process that nobody else can end any more */
 export function createLauncherLink(node: string, entry: string, kill: (pid: number) => void): LauncherLink {
@@ -129,7 +142,7 @@ export function createLauncherLink(node: string, entry: string, kill: (pid: numb
       const id = newest;
       const [socketWord, wordsWord] = [randomUUID(), randomUUID()];
       const ends = [
-        [new Socket(), socketWord],
+        [reading(), socketWord],
         [new Socket(), wordsWord],
       ] as const;
       const cell: Launched = {

@@ -3,6 +3,7 @@
  * The texts are this package's own, beside the prelude; a name that is not a file there is not looked up at all.
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type ivm from 'isolated-vm';
 
 interface Part {
@@ -17,7 +18,7 @@ export interface Library {
 }
 
 /** @param folder where the build put the parts, one `<name>.js` each */
-export function openLibrary(folder: URL): Library {
+export function openLibrary(folder: string): Library {
   const files = new Set(readdirSync(folder).filter((file) => file.endsWith('.js')));
   const parts = new Map<string, Part>();
   return {
@@ -26,7 +27,7 @@ export function openLibrary(folder: URL): Library {
       if (known) return known;
       const file = `${name}.js`;
       if (!files.has(file)) throw new Error(`no part ${JSON.stringify(name.slice(0, 40))}`);
-      const part: Part = { source: readFileSync(new URL(file, folder), 'latin1'), compiled: undefined };
+      const part: Part = { source: readFileSync(join(folder, file), 'latin1'), compiled: undefined };
       parts.set(name, part);
       return part;
     },

@@ -2,6 +2,7 @@
  * An isolate with the prelude run in it, before it is known for whom: making one is most of what an opening costs, so a cell keeps one
  * ready. Nothing of any guest is in it; what a guest is told of itself comes when it is taken.
  */
+import { setFlagsFromString } from 'node:v8';
 import ivm from 'isolated-vm';
 import type { Opening } from '../protocol.ts';
 import type { Library } from './library.ts';
@@ -9,8 +10,8 @@ import type { Library } from './library.ts';
 /** The prelude with its compiled form: reading it anew for every isolate would be most of what an isolate costs. */
 export interface Prelude {
   readonly source: string;
-  /** Made here, by this process, of our own source: code that came from elsewhere is never taken compiled. */
-  readonly compiled: ivm.ExternalCopy<ArrayBuffer> | undefined;
+  /** Made by this process of our own source, the first time it was compiled: code that came from elsewhere is never taken compiled. */
+  compiled: ivm.ExternalCopy<ArrayBuffer> | undefined;
   /** What an isolate loads when it first uses it. */
   readonly library: Library;
 }
@@ -32,11 +33,27 @@ export const isolateFor = (memoryMb: number, inspector = false): ivm.Isolate =>
   new ivm.Isolate({ memoryLimit: Math.max(LEAST_MEMORY_MB, memoryMb), inspector });
 
 /** Makes the context and runs the prelude. @throws whatever the isolate's limits cause */
-export function furnish(isolate: ivm.Isolate, { source, compiled }: Prelude, inspector = false): Vessel {
+export function furnish(isolate: ivm.Isolate, prelude: Prelude, inspector = false): Vessel {
+  const { source, compiled } = prelude;
   const context = isolate.createContextSync({ inspector });
-  const cached = compiled === undefined ? {} : { cachedData: compiled };
-  isolate.compileScriptSync(source, { filename: PRELUDE_NAME, ...cached }).runSync(context);
+  const cached = compiled === undefined ? { produceCachedData: true } : { cachedData: compiled };
+  const script = whole(() => isolate.compileScriptSync(source, { filename: PRELUDE_NAME, ...cached }));
+  prelude.compiled ??= (script as { readonly cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
+  script.runSync(context);
   return { isolate, context, boot: context.global.getSync('cimBoot', { reference: true }) };
+}
+
+/**
+ * Compiles every function there is, not each when it is first called: the engine keeps those of the prelude with its compiled form, and no
+ * isolate compiles any of them again. What the engine kept under this flag it takes under this flag only.
+ */
+function whole<T>(compile: () => T): T {
+  setFlagsFromString('--no-lazy');
+  try {
+    return compile();
+  } finally {
+    setFlagsFromString('--lazy');
+  }
 }
 
 export interface Spare {

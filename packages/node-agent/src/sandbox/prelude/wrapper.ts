@@ -26,6 +26,15 @@ interface Batch {
   next: Batch | undefined;
 }
 
+/** What a handler is told of its call. */
+interface CallOfGuest {
+  id: string;
+  capability: string;
+  budget: number;
+  correlationId: string;
+  traceparent?: string;
+}
+
 const NONE = -1;
 /** Entries with one record each after promises held the thread. */
 const CAREFUL = 64;
@@ -166,13 +175,8 @@ function step(batch: Batch): void {
       batch.from = from;
       const given = inputOf(id, handler, input);
       if (given === undefined) return;
-      const call = {
-        id: callId,
-        capability: handler.name,
-        budget,
-        correlationId,
-        ...(traceparent === '' ? {} : { traceparent }),
-      };
+      const call: CallOfGuest = { id: callId, capability: handler.name, budget, correlationId };
+      if (traceparent !== '') call.traceparent = traceparent;
       run(id, handler, [given.value, new CallContext(id), call]);
       return;
     }
@@ -229,8 +233,9 @@ export function uncaught(where: string, error: unknown): void {
 /** Works through what has come in. @returns a piece of the outbox */
 function drain(): string | [string] {
   entered();
+  // Only promises leave something there.
+  if (floating) touched = bare();
   floating = false;
-  touched = bare();
   if (mustRearm) {
     mustRearm = false;
     rearm();

@@ -1,18 +1,20 @@
 /**
- * Bundles what isolates run: the prelude, and beside it the parts of the platform that are loaded when first used, one script each.
- * Guest code starts from plain scripts, since no import can be followed inside an isolate. A part is a function of one argument, `given`
+ * Bundles all that a cell reads into one folder: its own program, the prelude, and the parts of the platform that are loaded when first used.
+ *
+ * The program is one file, so that a cell starts without looking for modules and may read this folder and one addon, nothing else. What
+ * isolates run are plain scripts, since no import can be followed inside one. A part is a function of one argument, `given`
  * (packages/node-agent/src/sandbox/prelude/parts.ts), and returns what it exports.
  *
- * Run as a program: `node scripts/place/prelude.mjs`.
+ * Run as a program: `node scripts/place/cell.mjs`.
  */
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOT } from './root.mjs';
 
-const FROM = join(ROOT, 'packages/node-agent/src/sandbox/prelude');
-const TO = join(ROOT, 'packages/node-agent/dist/sandbox');
-const LIBRARY = join(FROM, 'library');
+const FROM = join(ROOT, 'packages/node-agent/src/sandbox');
+const TO = join(ROOT, 'packages/node-agent/dist/cell');
+const LIBRARY = join(FROM, 'prelude/library');
 const STAND_INS = join(LIBRARY, 'stand-ins');
 
 /** Files of the library's folder that are no part by themselves. */
@@ -25,6 +27,18 @@ const REPLACED = {
     alias: { tr46: 'idna.ts', '@exodus/bytes/whatwg.js': 'encoding.ts', '@exodus/bytes/encoding.js': 'encoding.ts' },
     inject: ['globals.ts'],
   },
+};
+
+const program = {
+  bundle: true,
+  // Node starts this sooner than modules.
+  format: 'cjs',
+  platform: 'node',
+  target: 'node24',
+  // Of what was read and nobody uses, nothing is parsed.
+  treeShaking: true,
+  legalComments: 'none',
+  logLevel: 'warning',
 };
 
 const common = {
@@ -48,12 +62,18 @@ const parts = () =>
     .sort();
 
 /** @returns {boolean} whether all is there */
-export const preludeIsThere = () =>
-  [join(TO, 'prelude.js'), ...parts().map((name) => join(TO, 'library', `${name}.js`))].every((file) => existsSync(file));
+export const cellIsThere = () =>
+  ['cell.cjs', 'prelude.js', ...parts().map((name) => `library/${name}.js`)].every((file) => existsSync(join(TO, file)));
 
 async function main() {
   const { build } = await import('esbuild');
-  await build({ ...common, entryPoints: [join(FROM, 'index.ts')], outfile: join(TO, 'prelude.js') });
+  await build({
+    ...program,
+    entryPoints: [join(FROM, 'cell/cell-main.ts')],
+    outfile: join(TO, 'cell.cjs'),
+    alias: { 'isolated-vm': join(FROM, 'cell/addon.ts') },
+  });
+  await build({ ...common, entryPoints: [join(FROM, 'prelude/index.ts')], outfile: join(TO, 'prelude.js') });
   rmSync(join(TO, 'library'), { recursive: true, force: true });
   mkdirSync(join(TO, 'library'), { recursive: true });
   for (const name of parts()) {
