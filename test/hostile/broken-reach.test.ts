@@ -90,6 +90,8 @@ const attempts = (): readonly Row[] => [
   ['become root', ['become root'], ['own-user', 'seccomp'], OPEN],
   ['load foreign code', ['load addon', join(folder, 'addon.node')], ['own-files']],
   ['start a worker', ['start worker'], ['permission-model']],
+  // Last: it ends the cell where it is stopped.
+  ['start a bomb of threads', ['start threads', 500], ['own-user']],
 ];
 
 describe.each([

@@ -3,10 +3,12 @@
  * library in its hands; with `native` the permission model is not there either, as for code that has gone below Node.
  */
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import fs from 'node:fs';
 import { connect, createServer, Socket } from 'node:net';
+import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 
 /** One attempt: what to do, and with what. */
@@ -54,6 +56,17 @@ const deeds: Record<string, (...args: any[]) => unknown> = {
       worker.once('message', done);
       worker.once('error', failed);
     }),
+  /** By libuv's pool, whose threads need no descriptors: it makes all at once when it is first used, and aborts where it cannot. */
+  'start threads': async (count: number) => {
+    process.env['UV_THREADPOOL_SIZE'] = String(count);
+    await promisify(randomBytes)(8);
+    let status = '';
+    try {
+      status = fs.readFileSync('/proc/self/status', 'utf8');
+    } catch {}
+    const made = /^Threads:\s+(\d+)/m.exec(status)?.[1];
+    if (made !== undefined && Number(made) < count) throw new Error(`there are ${made} threads`);
+  },
   'load addon': (path: string) => process.dlopen({ exports: {} }, path),
   'inner binding': (name: string) => Object.keys((process as any).binding(name)).length > 0,
   debugger: async () => {

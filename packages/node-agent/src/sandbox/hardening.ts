@@ -63,6 +63,8 @@ const FIRST_USER = 1_879_048_192;
 const USERS = 65_536;
 /** Node itself opens about thirty files. Writing to files ends at the first byte; no core is dumped. */
 const RLIMITS = ['--nofile=256', '--core=0', '--fsize=0'];
+/** Threads and processes of one user: where each cell has its own, a bomb of them is its own too. A cell has about a dozen. */
+const OWN_RLIMITS = ['--nproc=128'];
 
 const known = new Map<string, Hardening>();
 
@@ -149,7 +151,7 @@ function commandOf(way: Way, tools: Tools, options: HardeningOptions, args: read
   ];
   return [
     ...(setpriv.length > 0 ? [tools.setpriv!, ...setpriv, '--'] : []),
-    ...(way.rlimits ? [tools.prlimit!, ...RLIMITS, '--'] : []),
+    ...(way.rlimits ? [tools.prlimit!, ...RLIMITS, ...(way.ownUser ? OWN_RLIMITS : []), '--'] : []),
     ...guardianArgs(way, tools, [options.node, ...options.readable], FILTER_FD),
     options.node,
     ...options.flags,
