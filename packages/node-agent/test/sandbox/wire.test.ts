@@ -28,6 +28,20 @@ const read = (bytes: Buffer): Frame => {
   return frames[0]!;
 };
 
+/** What a reader hands out whose chunks all come in the same memory, as the daemon's and the cell's do. */
+function throughOneBuffer(bytes: Buffer, cuts: readonly number[]): unknown[] {
+  const inbox = Buffer.alloc(Math.max(...cuts));
+  const reader = new FrameReader(2 ** 24);
+  const seen: unknown[] = [];
+  for (let at = 0, i = 0; at < bytes.length; i += 1) {
+    const read = bytes.copy(inbox, 0, at, at + cuts[i % cuts.length]!);
+    reader.push(inbox.subarray(0, read), ({ payload, ...rest }) => seen.push({ ...rest, text: payload.toString('utf8') }));
+    inbox.fill(0xff);
+    at += read;
+  }
+  return seen;
+}
+
 describe('frames', () => {
   test('come out as they went in, however the bytes are cut', () => {
     const one = fc.record({
@@ -42,19 +56,17 @@ describe('frames', () => {
         fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 20 }),
         (all, cuts) => {
           const bytes = Buffer.concat(all.map(({ kind, isolate, mark, text }) => textFrame(kind, isolate, mark, text)));
-          const reader = new FrameReader(4096);
-          const seen: unknown[] = [];
-          for (let at = 0, i = 0; at < bytes.length; i += 1) {
-            const end = at + cuts[i % cuts.length]!;
-            reader.push(bytes.subarray(at, end), ({ payload, ...rest }) =>
-              seen.push({ ...rest, text: payload.toString('utf8') }),
-            );
-            at = end;
-          }
-          expect(seen).toEqual(all);
+          expect(throughOneBuffer(bytes, cuts)).toEqual(all);
         },
       ),
     );
+  });
+
+  test('large ones too, in as many reads as they take', () => {
+    const text = Array.from({ length: 60_000 }, (_, i) => `${i},`).join('');
+    const all = [1, 2].map((mark) => ({ kind: 3, isolate: 7, mark, text: `${mark}${text}` }));
+    const bytes = Buffer.concat(all.map(({ kind, isolate, mark, text }) => textFrame(kind, isolate, mark, text)));
+    for (const cut of [65_536, 9_973]) expect(throughOneBuffer(bytes, [cut])).toEqual(all);
   });
 
   test('a length above the limit is refused at the header', () => {
