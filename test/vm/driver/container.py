@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List
 
 from cgroup import end_all, remove
 from door import Door
@@ -30,11 +30,6 @@ class ContainerMachine(Machine):
         self._given = given
         self._folder = os.path.join(folder, self.name)
         self._group = os.path.join(given["group"], self.name)
-        self._process: Optional["subprocess.Popen[bytes]"] = None
-
-    @property
-    def booted(self) -> bool:
-        return self._process is not None
 
     def block(self) -> None:
         self._set_card("down")
@@ -80,14 +75,6 @@ class ContainerMachine(Machine):
             if time.monotonic() > deadline:
                 raise MachineError(f"{self.name}: its network card is still there {GONE:.0f} s after it went off")
             time.sleep(0.02)
-
-    def _wait_until_off(self, timeout: float) -> bool:
-        assert self._process is not None
-        try:
-            self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
 
     def _open_door(self, deadline: float) -> Door:
         del deadline

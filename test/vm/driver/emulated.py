@@ -25,13 +25,8 @@ class EmulatedMachine(Machine):
         self._given = given
         self._folder = folder
         self._index = index
-        self._process: Optional["subprocess.Popen[bytes]"] = None
         self._qmp: Optional[Qmp] = None
         self._disk = self._path("qcow2")
-
-    @property
-    def booted(self) -> bool:
-        return self._process is not None
 
     def block(self) -> None:
         self._monitor().command("set_link", name="card", up=False)
@@ -64,14 +59,6 @@ class EmulatedMachine(Machine):
         if self._qmp is not None:
             self._qmp.close()
         self._qmp = None
-
-    def _wait_until_off(self, timeout: float) -> bool:
-        assert self._process is not None
-        try:
-            self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
 
     def _open_door(self, deadline: float) -> Door:
         process = self._process

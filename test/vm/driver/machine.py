@@ -2,6 +2,7 @@
 here as they are."""
 
 import shlex
+import subprocess
 import time
 from typing import Callable, Dict, Optional, Tuple
 
@@ -29,21 +30,16 @@ class Machine:
         self._say = log
         self._door: Optional[Door] = None
         self._began = 0.0
+        self._process: Optional["subprocess.Popen[bytes]"] = None
+        """What the machine runs in, from `_switch_on` to `_switch_off`."""
 
     # Life: said by each kind
-
-    @property
-    def booted(self) -> bool:
-        raise NotImplementedError
 
     def _switch_on(self) -> None:
         raise NotImplementedError
 
     def _switch_off(self) -> None:
         """At once, and nothing of it is left but its disk. Of a machine that is off: nothing."""
-        raise NotImplementedError
-
-    def _wait_until_off(self, timeout: float) -> bool:
         raise NotImplementedError
 
     def _open_door(self, deadline: float) -> Door:
@@ -61,6 +57,18 @@ class Machine:
         raise NotImplementedError
 
     # Life
+
+    @property
+    def booted(self) -> bool:
+        return self._process is not None
+
+    def _wait_until_off(self, timeout: float) -> bool:
+        assert self._process is not None
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def start(self, allow_reboot: bool = False) -> None:
         del allow_reboot
