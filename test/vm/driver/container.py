@@ -3,6 +3,7 @@ machine's own. Its disk is a layer over the root that all share, and outlives a 
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from typing import Any, Callable, Dict, List
@@ -69,9 +70,12 @@ class ContainerMachine(Machine):
         self._process = None
         remove(self._group)
         # nspawn's own end would have done it.
-        subprocess.run(["umount", "--quiet", "--lazy", f"/run/systemd/nspawn/unix-export/{self.name}"], check=False)
+        export = f"/run/systemd/nspawn/unix-export/{self.name}"
+        if os.path.ismount(export):
+            subprocess.run(["umount", "--lazy", export], check=True)
         deadline = time.monotonic() + GONE
-        while os.path.exists(f"/sys/class/net/{self._card()}"):
+        # Asked of the kernel: the /sys that is mounted here shows the network that the driver was started in, not the one it is in.
+        while any(name == self._card() for _, name in socket.if_nameindex()):
             if time.monotonic() > deadline:
                 raise MachineError(f"{self.name}: its network card is still there {GONE:.0f} s after it went off")
             time.sleep(0.02)
