@@ -75,7 +75,8 @@ export async function findProduct(node, natsServer) {
       });
       for (const [program, name] of Object.entries(PROGRAMS)) {
         const file = join(tree, 'bin', program);
-        const start = `${MOUNT}/lib/node --no-node-snapshot ${MOUNT}/lib/cim/packages/${name}/bin/${program}.mjs`;
+        const { config } = JSON.parse(readFileSync(join(ROOT, 'packages', name, 'package.json'), 'utf8'));
+        const start = `${MOUNT}/lib/node --no-node-snapshot ${config?.node ?? ''} ${MOUNT}/lib/cim/packages/${name}/bin/${program}.mjs`;
         writeFileSync(file, `#!/bin/bash\nexec ${start} "$@"\n`);
         chmodSync(file, 0o755);
       }

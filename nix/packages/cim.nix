@@ -12,7 +12,7 @@
 }:
 
 let
-  version = (lib.importJSON ../../packages/node-agent/package.json).version;
+  inherit (lib.importJSON ../../packages/node-agent/package.json) version config;
   nodejs = nodejs_24;
 
   # What the build reads and nothing else: a change in docs or nix builds nothing anew.
@@ -108,11 +108,14 @@ buildNpmPackage {
     makeWrapper ${nodejs}/bin/node "$out/bin/cim-fleet" \
       --add-flags "--no-node-snapshot $library/packages/fleet/dist/main.js" \
       --set-default CIM_NATS_SERVER ${nats-server}/bin/nats-server
-    for program in node-agent:cim-node-agent registry:cim-registry alchemist:alchemist; do
-      makeWrapper ${nodejs}/bin/node "$out/bin/''${program#*:}" \
-        --add-flags "--no-node-snapshot $library/packages/''${program%%:*}/bin/''${program#*:}.mjs" \
+    wrap() { # wrap <package> <program> <what else Node is told>
+      makeWrapper ${nodejs}/bin/node "$out/bin/$2" \
+        --add-flags "--no-node-snapshot $3 $library/packages/$1/bin/$2.mjs" \
         --suffix PATH : ${lib.makeBinPath [ systemd ]}
-    done
+    }
+    wrap node-agent cim-node-agent "${config.node}"
+    wrap registry cim-registry ""
+    wrap alchemist alchemist ""
     runHook postInstall
   '';
 

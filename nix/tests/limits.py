@@ -55,6 +55,9 @@ else:
         assert leaf1.succeed(f"cat {cell}/memory.max").strip().isdigit(), "no memory.max"
         assert leaf1.succeed(f"cat {cell}/memory.swap.max").strip() == "0", "the cell may swap"
         assert leaf1.succeed(f"cat {cell}/pids.max").strip().isdigit(), "no pids.max"
+        # Whoever has been calm for a while is level with the daemon; a spare, which nobody knows yet, is behind.
+        leaf1.wait_until_succeeds(f"grep -qx 0 {cell}/cpu.idle && grep -qx 100 {cell}/cpu.weight")
+        leaf1.wait_until_succeeds(f"grep -lx 1 {GROUP}/cell-*/cpu.idle")
 
     with subtest(throttled):
         before = count(f"{cell}/cpu.stat", "nr_throttled")

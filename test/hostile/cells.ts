@@ -149,7 +149,7 @@ async function ask(isolate: Isolate, name: string, input: unknown, budgetMs: num
       budgetMs,
       correlationId: 'hostile',
     });
-    return { end: 'answered', value: JSON.parse(text), detail: '' };
+    return { end: 'answered', value: JSON.parse(text.toString()), detail: '' };
   } catch (error) {
     if (error instanceof Fault) return { end: error.code, detail: error.detail };
     throw error;

@@ -44,6 +44,7 @@ const frameOf = (bytes: Buffer): Frame => ({
   isolate: bytes.readUInt32BE(5),
   mark: bytes.readUInt32BE(9),
   payload: bytes.subarray(13),
+  owned: true,
 });
 
 /** Answers every call of a batch with the tag and the slot, as an honest cell would. */
@@ -62,6 +63,7 @@ async function callsOf(replica: Replica, count: number, budgetMs: number): Promi
   const calls = Array.from({ length: count }, (_, i) =>
     replica
       .call({ callId: `c${i}`, capability: 'fuzzed.do', input: 'null', budgetMs, correlationId: 'k' })
+      .then(String)
       .catch((error: unknown) => {
         if (error instanceof Fault) return error;
         throw error;

@@ -27,7 +27,10 @@ let calls = 0;
 const ask = (isolate: Isolate, { name }: Hostile, input: unknown = 'bad', budgetMs = 5_000): Promise<string> => {
   calls += 1;
   const request = { callId: `c${calls}`, capability: `${name}.do`, input: JSON.stringify(input), budgetMs, correlationId: 'k' };
-  return isolate.call(request).catch((error: unknown) => (error instanceof Fault ? error.code : Promise.reject(error)));
+  return isolate
+    .call(request)
+    .then(String)
+    .catch((error: unknown) => (error instanceof Fault ? error.code : Promise.reject(error)));
 };
 const gone = (pid: number) => until(() => !wall.sandbox.cells().some((cell) => cell.pid === pid), 5_000);
 

@@ -7,7 +7,7 @@
  * D2. A daemon whose port someone else took between choosing and binding is given another one.
  * D3. `restart` and `start` after `kill` bring it back on the same port with the same configuration.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -64,7 +64,7 @@ const STOP_MS = 25_000;
 /** @throws Fault `start-failed` with the reason and the end of the log */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const { name, logFile, deadlineMs = 30_000 } = options;
-  const main = mainOf(options.package);
+  const { main, flags } = programOf(options.package);
   let child: Child;
   let url = '';
   let configFile = '';
@@ -75,7 +75,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     child = await startChild({
       name,
       command: nodePath(),
-      args: ['--enable-source-maps', main, '--config', configFile],
+      args: ['--enable-source-maps', ...flags, main, '--config', configFile],
       cwd: options.directory,
       logFile,
       stdout: true,
@@ -145,7 +145,10 @@ const indexes = {
   '@cim/node-agent': () => require.resolve('@cim/node-agent'),
 };
 
-function mainOf(name: keyof typeof indexes): string {
+/** What its package says of how Node is to run it: nix/packages/cim.nix reads the same. */
+const Package = z.object({ config: z.object({ node: z.string() }).optional() });
+
+function programOf(name: keyof typeof indexes): { readonly main: string; readonly flags: readonly string[] } {
   const unbuilt = (cause?: unknown) =>
     new Fault('configuration-invalid', `${name} is not built: run npm run build in the checkout`, { cause });
   let index: string;
@@ -156,7 +159,8 @@ function mainOf(name: keyof typeof indexes): string {
   }
   const main = join(dirname(index), 'main.js');
   if (!existsSync(main)) throw unbuilt();
-  return main;
+  const { config } = Package.parse(JSON.parse(readFileSync(join(dirname(main), '../package.json'), 'utf8')));
+  return { main, flags: config?.node.split(' ') ?? [] };
 }
 
 async function readyUrl(child: Child, deadlineMs: number): Promise<string> {

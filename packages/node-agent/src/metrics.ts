@@ -4,6 +4,7 @@
  */
 import type { WorkloadStatus } from '@cim/contracts';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { countCalls } from './call-metrics.ts';
 
 export interface Metrics {
   readonly registry: Registry;
@@ -41,29 +42,6 @@ export function createMetrics(observed: Observed): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: 'cim_process_' });
-  /** Outcomes counted since the last scrape: a call adds one here, the labels are worked out when somebody looks. */
-  const outcomes = new Map<string, Map<string, Map<string, number>>>();
-  new Counter({
-    name: 'cim_calls_total',
-    help: 'Calls answered, by workload and outcome (ok or an error code).',
-    labelNames: ['kind', 'workload', 'outcome'],
-    registers,
-    collect() {
-      for (const [kind, workloads] of outcomes)
-        for (const [workload, counts] of workloads)
-          for (const [outcome, count] of counts) this.inc({ kind, workload, outcome }, count);
-      outcomes.clear();
-    },
-  });
-  /** Bound to its labels once: working them out for every call would cost more than the observation. */
-  const timed = new Map<string, Map<string, { observe(seconds: number): void }>>();
-  const seconds = new Histogram({
-    name: 'cim_call_duration_seconds',
-    help: "Time from the call's arrival to its answer.",
-    labelNames: ['kind', 'workload'],
-    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60],
-    registers,
-  });
   const events = new Counter({
     name: 'cim_events_total',
     help: 'Events this instance emitted, by type.',
@@ -195,19 +173,7 @@ export function createMetrics(observed: Observed): Metrics {
   const namesOf = new Map<string, Set<string>>();
   return {
     registry,
-    call(kind, workload, outcome, took) {
-      const ofWorkload = within(
-        within(outcomes, kind, () => new Map()),
-        workload,
-        () => new Map(),
-      );
-      ofWorkload.set(outcome, (ofWorkload.get(outcome) ?? 0) + 1);
-      within(
-        within(timed, kind, () => new Map()),
-        workload,
-        () => seconds.labels({ kind, workload }),
-      ).observe(took);
-    },
+    call: countCalls(registry),
     ofWorkload(kind, workload, name, value) {
       const names = namesOf.get(workload) ?? new Set();
       namesOf.set(workload, names);
@@ -231,12 +197,3 @@ export function createMetrics(observed: Observed): Metrics {
 }
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, next) => total + next, 0);
-/** The entry of a key, made when it is not there. */
-function within<K, V>(map: Map<K, V>, key: K, make: () => V): V {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = make();
-    map.set(key, value);
-  }
-  return value;
-}

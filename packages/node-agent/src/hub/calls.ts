@@ -21,15 +21,14 @@ import {
 } from '@cim/contracts';
 import { answerable, respondFault } from '@cim/contracts/bus';
 import { headers, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
-import type { CallRequest } from '../sandbox/sandbox.ts';
+import type { AnswerText, CallRequest } from '../sandbox/sandbox.ts';
 import type { Leaf } from './leaf.ts';
 
 /** Answers a call; `by` names workload and version for the caller's eyes. */
 export type Route = (request: CallRequest) => Promise<Answer>;
 
 interface Answer {
-  /** JSON text. */
-  readonly text: string;
+  readonly text: AnswerText;
   readonly by: { readonly kind: string; readonly name: string; readonly version: string };
 }
 
@@ -83,7 +82,7 @@ export function createCallServer({ leaf, instance, route, monotonic, hold = () =
       const { text, by } = given;
       try {
         // As bytes: the client library's own encoder is several times slower.
-        const output = Buffer.from(text);
+        const output = typeof text === 'string' ? Buffer.from(text) : text;
         // The plain caller pays for no header it did not ask for.
         if (message.headers?.has(CALL_ID_HEADER)) {
           const reply = headers();

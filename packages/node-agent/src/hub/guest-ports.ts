@@ -21,7 +21,7 @@ import type { LimitHits } from '../host/limit-hits.ts';
 import { createRate, type Rate } from '../host/rate.ts';
 import type { ReadSecret } from '../host/secrets.ts';
 import type { Metrics } from '../metrics.ts';
-import type { CallRequest } from '../sandbox/sandbox.ts';
+import type { AnswerText, CallRequest } from '../sandbox/sandbox.ts';
 import type { Events } from './events.ts';
 import type { Leaf } from './leaf.ts';
 
@@ -32,7 +32,7 @@ export interface HostPortsDeps {
   readonly metrics: Metrics;
   readonly instance: string;
   readonly offers: () => readonly string[];
-  readonly callHere: (request: CallRequest) => Promise<string>;
+  readonly callHere: (request: CallRequest) => Promise<AnswerText>;
   readonly secret: ReadSecret;
   readonly limits: LimitHits;
   /** What a guest may ask for: rates, sizes, requests under way. */
@@ -63,7 +63,7 @@ export function createHostPorts(deps: HostPortsDeps): HostPorts {
       const callId = newId();
       const request: CallRequest = { callId, capability, input, budgetMs: timeoutMs, correlationId: correlationId ?? callId };
       const here = target === instance || (target === undefined && deps.offers().includes(capability));
-      if (here) return deps.callHere(request);
+      if (here) return (await deps.callHere(request)).toString();
       return elsewhere(
         target === undefined ? subjectOf('call', { capability }) : subjectOf('callAt', { instance: target, capability }),
         request,

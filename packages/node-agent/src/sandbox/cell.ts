@@ -14,20 +14,13 @@ import { type CellGroup, type CellLimits, limitsOf } from './cgroup.ts';
 import { CpuShare } from './cpu-share.ts';
 import { endingOf, faultOf, type Kill, openingFault, saysOutOfMemory } from './endings.ts';
 import { type Frame, MalformedFrame } from './frames.ts';
+import { decodeFromCell } from './from-cell.ts';
 import { Inflow } from './inflow.ts';
 import { LastWords } from './last-words.ts';
 import { createLine } from './line.ts';
 import { openingOf } from './opening.ts';
 import { createStanding, placeInKernel, type Standing } from './priority.ts';
-import {
-  decodeFromCell,
-  encodeToCell,
-  type FromCell,
-  fromCellLimit,
-  type GuestFault,
-  PROTOCOL,
-  type ToCell,
-} from './protocol.ts';
+import { encodeToCell, type FromCell, fromCellLimit, type GuestFault, PROTOCOL, type ToCell } from './protocol.ts';
 import { Pulse } from './pulse.ts';
 import { Replica, type Slot } from './replica.ts';
 import type { CellInfo, OpenOptions } from './sandbox.ts';
@@ -132,7 +125,7 @@ export class Cell implements Slot {
       else void clock.after(process.words.destroyed ? 0 : LAST_WORDS_MS, () => this.#end(''));
       process.words.once('close', () => this.#end(''));
     });
-    this.#standing = createStanding(() => this.pid, placeInKernel(options.group?.weigh));
+    this.#standing = createStanding(() => this.pid, placeInKernel(options.group?.behind));
     process.onStarted(() => this.#standing.born());
   }
 

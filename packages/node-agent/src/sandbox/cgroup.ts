@@ -32,8 +32,11 @@ export interface CellGroup {
   /** Puts a process into the group. */
   add(pid: number): void;
   limit(limits: CellLimits): void;
-  /** Its part of a core others want too; 100 is what every group has by itself. Never throws. */
-  weigh(weight: number): void;
+  /**
+   * Puts it behind our other groups, or level with them again. Behind, it has what they leave over and gives its core up in the moment one of
+   * them wants it (`cpu.idle`, Linux 5.15); groups of others on the machine are no part of that. Never throws.
+   */
+  behind(yes: boolean): void;
   /** True when the kernel has ended something in here for memory. */
   outOfMemory(): boolean;
   /** Periods of 100 ms in which the kernel has held it back for its share of cpu, since it was made. */
@@ -133,7 +136,12 @@ function cellGroup(path: string): CellGroup {
       write('memory.max', `${memoryBytes}`);
       write('cpu.max', `${Math.max(1_000, Math.round((milliCpu * CPU_PERIOD_US) / 1000))} ${CPU_PERIOD_US}`);
     },
-    weigh: (weight) => attempt(() => write('cpu.weight', `${weight}`)),
+    behind(yes) {
+      // An idle group's weight cannot be set; the least there is, is what older kernels have.
+      if (yes) attempt(() => write('cpu.weight', '1'));
+      attempt(() => write('cpu.idle', yes ? '1' : '0'));
+      if (!yes) attempt(() => write('cpu.weight', '100'));
+    },
     outOfMemory() {
       try {
         return /^oom_kill [1-9]/m.test(readFileSync(join(path, 'memory.events'), 'utf8'));

@@ -15,6 +15,8 @@ export interface Frame {
   readonly isolate: number;
   readonly mark: number;
   readonly payload: Buffer;
+  /** The memory of the payload is nobody else's: whoever takes the frame may keep it. */
+  readonly owned: boolean;
 }
 
 /** What cannot be a frame. Whoever sent it is broken or hostile. */
@@ -45,8 +47,8 @@ export function textFrame(kind: number, isolate: number, mark: number, text: str
   return frame(kind, isolate, mark, bytes, (out, at) => out.write(text, at, bytes, 'utf8'));
 }
 
-/** A frame that is awaited gets room as its bytes come, so that a length that is only claimed costs nothing. */
-const FIRST_ROOM = 64 * 2 ** 10;
+/** Room for a frame that is awaited. More is made as its bytes come, so that a length that is only claimed costs next to nothing. */
+const FIRST_ROOM = 2 ** 20;
 
 /** Puts frames together from chunks of a stream. */
 export class FrameReader {
@@ -61,7 +63,7 @@ export class FrameReader {
   }
 
   /**
-   * Takes a chunk and hands every frame completed by it to `each`, which must not keep the payload: it is a view. Nor is the chunk kept.
+   * Takes a chunk and hands every frame completed by it to `each`, which must not keep a payload it does not own: it is a view. Nor is the chunk kept.
    * @throws MalformedFrame
    */
   push(chunk: Buffer, each: (frame: Frame) => void): void {
@@ -79,15 +81,17 @@ export class FrameReader {
       const kept = this.#kept.subarray(0, this.#held);
       this.#kept = Buffer.alloc(0);
       this.#held = 0;
-      each(frameAt(kept, 0, kept.length));
+      each(frameAt(kept, 0, kept.length, true));
     }
+    let end = 0;
     while (chunk.length - at >= HEADER_BYTES) {
-      const end = this.#end(chunk, at);
+      end = this.#end(chunk, at);
       if (end > chunk.length) break;
-      each(frameAt(chunk, at, end));
+      each(frameAt(chunk, at, end, false));
       at = end;
     }
-    if (at < chunk.length) this.#keep(chunk, at, chunk.length, chunk.length - at);
+    // Of a frame whose header is there the whole is known, of others what has come.
+    if (at < chunk.length) this.#keep(chunk, at, chunk.length, Math.max(end, chunk.length) - at);
   }
 
   /** Where the frame ends that begins there. @throws MalformedFrame (R2) */
@@ -111,9 +115,10 @@ export class FrameReader {
   }
 }
 
-const frameAt = (bytes: Buffer, at: number, end: number): Frame => ({
+const frameAt = (bytes: Buffer, at: number, end: number, owned: boolean): Frame => ({
   kind: bytes[at + 4]!,
   isolate: bytes.readUInt32BE(at + 5),
   mark: bytes.readUInt32BE(at + 9),
   payload: bytes.subarray(at + HEADER_BYTES, end),
+  owned,
 });

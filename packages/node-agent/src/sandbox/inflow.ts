@@ -22,7 +22,7 @@ export interface InflowOptions {
   readonly source: Source;
   /** Largest payload, bytes. */
   readonly largest: number;
-  /** Takes a frame; its payload must not be kept. Throws what {@link fail} is told. */
+  /** Takes a frame; a payload it does not own must not be kept. Throws what {@link fail} is told. */
   readonly take: (frame: Frame) => void;
   readonly fail: (error: Error) => void;
   /** The cell is not read for that long, ms. */
@@ -167,4 +167,4 @@ export class Inflow {
 }
 
 /** A frame to be taken later: the chunk it is a view of is not ours to keep. */
-const kept = (one: Frame): Frame => ({ ...one, payload: Buffer.from(one.payload) });
+const kept = (one: Frame): Frame => (one.owned ? one : { ...one, payload: Buffer.from(one.payload), owned: true });

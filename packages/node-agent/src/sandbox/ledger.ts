@@ -6,6 +6,7 @@
  * L2. A deadline is kept by the daemon's clock, whatever the cell does; at most one timer runs, and none when nothing is under way.
  */
 import { type Clock, Fault, type Timer } from '@cim/contracts';
+import type { Body } from './protocol.ts';
 
 export interface Item {
   readonly kind: 'call' | 'message' | 'run' | 'health' | 'start' | 'stop';
@@ -16,7 +17,7 @@ export interface Item {
   /** Monotonic ms. */
   readonly deadline: number;
   readonly allowedMs: number;
-  readonly resolve: (text: string) => void;
+  readonly resolve: (text: Body) => void;
   readonly reject: (fault: Fault) => void;
 }
 

@@ -11,7 +11,7 @@
  */
 import { type Clock, DeadlineError, Fault, type Logger, type Timer, withDeadline } from '@cim/contracts';
 import { chooseIdle } from '../core/passivate.ts';
-import type { CallRequest, Exit, Isolate, OpenOptions, Sandbox, Usage } from './sandbox.ts';
+import type { AnswerText, CallRequest, Exit, Isolate, OpenOptions, Sandbox, Usage } from './sandbox.ts';
 
 export interface PassiveOptions {
   readonly clock: Clock;
@@ -104,7 +104,7 @@ class Sleeper implements Isolate {
     return this.#state.kind === 'asleep';
   }
 
-  call(request: CallRequest): Promise<string> {
+  call(request: CallRequest): Promise<AnswerText> {
     this.#usedAt = this.#clock.monotonic();
     if (this.#state.kind === 'awake') return this.#state.inner.call(request);
     return this.#when(request.budgetMs, `call ${request.capability}`, (inner, budgetMs) =>

@@ -8,8 +8,8 @@
  *     second.
  * Y2. Only what the kernel counted decides: how much of the time the cell ran or waited for a core, in stretches of {@link LONG_MS} and more.
  *     Time it waited counts, or ten cells that fight for two cores would all look modest. A short burst does not.
- * Y3. Of the ways to say it to the kernel every one that works is used: the weight of the cell's cgroup, of its session (autogroup), of its
- *     threads (nice). The last cannot be taken back without a right the daemon may not have: only a cell that did compute gets it.
+ * Y3. Of the ways to say it to the kernel every one that works is used: the place of the cell's cgroup, the weight of its session (autogroup),
+ *     of its threads (nice). The last cannot be taken back without a right the daemon may not have: only a cell that did compute gets it.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
@@ -23,10 +23,9 @@ const MEMORY = 0.8;
 const LONG_MS = 3;
 /**
  * Priorities of sessions and threads: a third and a tenth of the weight of an ordinary one. Not the least there are: they count against
- * everything else on the machine, and limits of time are wall time. A group's weight counts among our own alone, so there it is.
+ * everything else on the machine, and limits of time are wall time. A group's place counts among our own alone, so there it is the last.
  */
 const PRIORITY = { born: 5, calm: 0, computing: 10 } as const;
-const WEIGHT = { born: 1, calm: 100, computing: 1 } as const;
 
 /** What a cell is taken for. */
 export type Place = keyof typeof PRIORITY;
@@ -55,11 +54,11 @@ export function scheduled(pid: number): Scheduled | undefined {
 /** Says it to the kernel. @returns false when it is to be tried again */
 export type Placing = (pid: number, place: Place) => boolean;
 
-/** @param weigh sets the weight of the cell's cgroup, where it has one */
+/** @param behind puts the cell's cgroup behind our others or level with them, where it has one */
 export const placeInKernel =
-  (weigh?: (weight: number) => void): Placing =>
+  (behind?: (yes: boolean) => void): Placing =>
   (pid, place) => {
-    weigh?.(WEIGHT[place]);
+    behind?.(place !== 'calm');
     const done = session(pid, PRIORITY[place]);
     if (place !== 'born') threads(pid, PRIORITY[place]);
     return done;

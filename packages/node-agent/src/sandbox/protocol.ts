@@ -4,8 +4,7 @@
  * comes out of it as it is. Lengths count UTF-16 units, so that both ends can slice without encoding again.
  *
  * Promises:
- * P1. `encode*` and `decode*` are inverse for every message.
- * P2. `decodeFromCell` accepts nothing but what is described here; it trusts no field.
+ * P1. `encode*` and `decode*` are inverse for every message. What a cell sent is decoded in from-cell.ts.
  */
 import type { LanguageGrant } from '@cim/contracts';
 import { type Frame, frame, MalformedFrame, textFrame } from './frames.ts';
@@ -58,12 +57,18 @@ export type ToCell =
   /** A message of a debugger; an empty one attaches it. Only for isolates that were opened to be inspected. */
   | { readonly kind: 'inspect'; readonly isolate: number; readonly text: string };
 
+/**
+ * Text out of an isolate; a large one, where it is plain ASCII, as the bytes it came in: what is passed on whole is not worth making a string
+ * of. A byte is a UTF-16 unit then.
+ */
+export type Body = string | Buffer;
+
 export type GoneReason = 'out-of-memory' | 'out-of-time' | 'faulted';
 
 export type FromCell =
   | { readonly kind: 'hello'; readonly protocol: number }
   | { readonly kind: 'opened'; readonly isolate: number; readonly fault: GuestFault | undefined }
-  | { readonly kind: 'out'; readonly isolate: number; readonly head: string; readonly body: string }
+  | { readonly kind: 'out'; readonly isolate: number; readonly head: string; readonly body: Body }
   | { readonly kind: 'gone'; readonly isolate: number; readonly reason: GoneReason; readonly detail: string }
   | { readonly kind: 'pong'; readonly nonce: number }
   /** Isolates entered since the last time: [isolate, heap bytes, cpu ms, bytes of memory the heap takes]. */
@@ -72,7 +77,8 @@ export type FromCell =
   | { readonly kind: 'inspected'; readonly isolate: number; readonly text: string };
 
 const CELL = { open: 1, enter: 2, dispose: 3, ping: 4, measure: 5, inspect: 6 } as const;
-const DAEMON = { hello: 1, opened: 2, out: 3, gone: 4, pong: 5, measured: 6, inspected: 7 } as const;
+/** Kinds of frames towards the daemon. */
+export const DAEMON = { hello: 1, opened: 2, out: 3, gone: 4, pong: 5, measured: 6, inspected: 7 } as const;
 
 /** Largest payload towards a cell: an entry file, its map and some inputs. */
 export const TO_CELL_LIMIT = 256 * 2 ** 20;
@@ -212,7 +218,7 @@ export function encodeFromCell(message: FromCell): Buffer {
     case 'opened':
       return textFrame(DAEMON.opened, message.isolate, 0, message.fault ? JSON.stringify(message.fault) : '');
     case 'out':
-      return textFrame(DAEMON.out, message.isolate, message.head.length, message.head + message.body);
+      return textFrame(DAEMON.out, message.isolate, message.head.length, message.head + message.body.toString());
     case 'gone':
       return textFrame(DAEMON.gone, message.isolate, 0, JSON.stringify([message.reason, message.detail]));
     case 'pong':
@@ -222,76 +228,4 @@ export function encodeFromCell(message: FromCell): Buffer {
     case 'measured':
       return textFrame(DAEMON.measured, 0, 0, JSON.stringify(message.rows));
   }
-}
-
-const REASONS: readonly unknown[] = ['out-of-memory', 'out-of-time', 'faulted'] satisfies GoneReason[];
-
-/** P2. @throws MalformedFrame */
-export function decodeFromCell({ kind, isolate, mark, payload }: Frame): FromCell {
-  switch (kind) {
-    case DAEMON.out: {
-      if (mark > HEAD_LIMIT) throw new MalformedFrame(`head of ${mark} characters`);
-      const text = payload.toString('utf8');
-      if (mark > text.length) throw new MalformedFrame('head longer than the payload');
-      if (mark === 0) throw new MalformedFrame('an empty batch');
-      return { kind: 'out', isolate, head: text.slice(0, mark), body: text.slice(mark) };
-    }
-    case DAEMON.pong:
-      return { kind: 'pong', nonce: mark };
-    case DAEMON.hello:
-      return { kind: 'hello', protocol: mark };
-    case DAEMON.opened:
-      small(payload);
-      return { kind: 'opened', isolate, fault: payload.length === 0 ? undefined : guestFault(json(payload.toString('utf8'))) };
-    case DAEMON.gone: {
-      small(payload);
-      const value = json(payload.toString('utf8'));
-      if (!Array.isArray(value) || !REASONS.includes(value[0]) || typeof value[1] !== 'string')
-        throw new MalformedFrame('gone');
-      return { kind: 'gone', isolate, reason: value[0] as GoneReason, detail: value[1].slice(0, 1000) };
-    }
-    case DAEMON.inspected:
-      return { kind: 'inspected', isolate, text: payload.toString('utf8') };
-    case DAEMON.measured: {
-      small(payload);
-      const rows = json(payload.toString('utf8'));
-      if (!Array.isArray(rows) || !rows.every((row) => Array.isArray(row) && row.length === 4 && row.every(Number.isFinite)))
-        throw new MalformedFrame('measured');
-      return { kind: 'measured', rows };
-    }
-    default:
-      throw new MalformedFrame(`kind ${kind}`);
-  }
-}
-
-/** Largest payload of what is parsed as a whole, bytes. */
-const SMALL = 128 * 2 ** 10;
-function small({ length }: Buffer): void {
-  if (length > SMALL) throw new MalformedFrame(`${length} bytes where at most ${SMALL} are sent`);
-}
-
-/** JSON of a cell. @throws MalformedFrame */
-export function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new MalformedFrame('not JSON');
-  }
-}
-
-/** A fault as a cell may tell it, cut to size. @throws MalformedFrame */
-export function guestFault(value: unknown): GuestFault {
-  const { code, detail, stack, issues } = (value ?? {}) as Record<string, unknown>;
-  if (typeof code !== 'string' || typeof detail !== 'string') throw new MalformedFrame('fault');
-  const list = Array.isArray(issues) ? issues.slice(0, 32) : [];
-  return {
-    code,
-    detail: detail.slice(0, 8192),
-    ...(typeof stack === 'string' ? { stack: stack.slice(0, 8192) } : {}),
-    issues: list.map((issue) => {
-      const { path, message } = (issue ?? {}) as Record<string, unknown>;
-      if (typeof path !== 'string' || typeof message !== 'string') throw new MalformedFrame('issue');
-      return { path: path.slice(0, 300), message: message.slice(0, 500) };
-    }),
-  };
 }

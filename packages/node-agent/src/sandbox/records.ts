@@ -6,14 +6,14 @@
  * D2. What an honest wrapper would have cut to size is refused when it is larger.
  */
 import { MalformedFrame } from './frames.ts';
+import { guestFault, json } from './from-cell.ts';
 import { isHeavy } from './heft.ts';
 import {
   ASK_LIMIT,
+  type Body,
   GUEST_LIMITS,
   type GuestFault,
   type GuestLimit,
-  guestFault,
-  json,
   LOG_LIMIT,
   OUT,
   OUT_FIELDS,
@@ -23,7 +23,8 @@ export type Level = 'debug' | 'info' | 'warn' | 'error';
 export type MetricKind = 'counter' | 'gauge' | 'histogram';
 
 export interface Records {
-  answer(slot: number, text: string): void;
+  /** @param text to be kept, if it is bytes: no part of it is anybody else's */
+  answer(slot: number, text: Body): void;
   fault(slot: number, fault: GuestFault): void;
   ask(ask: number, slot: number | undefined, operation: string, args: readonly unknown[]): void;
   log(level: Level, message: string, fields: Record<string, unknown>): void;
@@ -40,15 +41,19 @@ const LARGEST_METRIC = 200;
 const LARGEST_FAULT = 64 * 2 ** 10;
 
 /** Hands every record to `to`, in order. @throws MalformedFrame, maybe after some records were handed over */
-export function readRecords(head: string, body: string, to: Records): void {
+export function readRecords(head: string, body: Body, to: Records): void {
   const numbers = json(`[${head}]`) as unknown[];
   let from = 0;
   let at = 0;
-  const cut = (length: number, most: number): string => {
-    if (length > most) throw new MalformedFrame(`a body of ${length} characters, at most ${most} allowed`);
+  const take = (length: number): Body => {
     if (from + length > body.length) throw new MalformedFrame('a body beyond the end');
     from += length;
-    return body.slice(from - length, from);
+    return typeof body === 'string' ? body.slice(from - length, from) : body.subarray(from - length, from);
+  };
+  const cut = (length: number, most: number): string => {
+    if (length > most) throw new MalformedFrame(`a body of ${length} characters, at most ${most} allowed`);
+    const text = take(length);
+    return typeof text === 'string' ? text : text.toString('latin1');
   };
   const number = (): number => {
     const value = numbers[at];
@@ -62,7 +67,7 @@ export function readRecords(head: string, body: string, to: Records): void {
     if (OUT_FIELDS[kind] === undefined) throw new MalformedFrame(`record ${kind}`);
     switch (kind) {
       case OUT.answer:
-        to.answer(number(), cut(number(), Number.POSITIVE_INFINITY));
+        to.answer(number(), take(number()));
         break;
       case OUT.fault:
         to.fault(number(), guestFault(json(cut(number(), LARGEST_FAULT))));

@@ -14,9 +14,9 @@ import { Footprint } from './footprint.ts';
 import { MalformedFrame } from './frames.ts';
 import { type Item, Ledger } from './ledger.ts';
 import { Outflow } from './outflow.ts';
-import { ASKS_LIMIT, type GuestFault, type GuestLimit, HEAD_LIMIT, IN, SOFT_OUT } from './protocol.ts';
+import { ASKS_LIMIT, type Body, type GuestFault, type GuestLimit, HEAD_LIMIT, IN, SOFT_OUT } from './protocol.ts';
 import { type Level, type MetricKind, readRecords } from './records.ts';
-import type { CallRequest, Exit, HostOperation, Inspection, Isolate, OpenOptions, Usage } from './sandbox.ts';
+import type { AnswerText, CallRequest, Exit, HostOperation, Inspection, Isolate, OpenOptions, Usage } from './sandbox.ts';
 import type { Share } from './watchdog.ts';
 
 /** What a replica needs of its cell. */
@@ -98,7 +98,7 @@ export class Replica implements Isolate {
     return this.#state === 'open' && !this.busy && this.#asks === 0 && this.#wake === undefined;
   }
 
-  call({ callId, capability, input, budgetMs, correlationId, traceparent = '' }: CallRequest): Promise<string> {
+  call({ callId, capability, input, budgetMs, correlationId, traceparent = '' }: CallRequest): Promise<AnswerText> {
     if (this.#state !== 'open') return Promise.reject(this.#notOpen());
     const at = this.#capabilities.get(capability);
     if (at === undefined)
@@ -147,7 +147,7 @@ export class Replica implements Isolate {
     if (!this.options.bundle.manifest.hooks.health)
       return this.#state === 'open' ? Promise.resolve() : Promise.reject(this.#notOpen());
     return this.#ask('health', 'health', this.options.limits.timeoutMs, IN.health, '', '', (text) => {
-      if (text === 'false') throw new Fault('handler-failed', 'health: answered false');
+      if (text.toString() === 'false') throw new Fault('handler-failed', 'health: answered false');
     });
   }
 
@@ -245,17 +245,18 @@ export class Replica implements Isolate {
   }
 
   /** A batch of the isolate. @throws MalformedFrame */
-  out(head: string, body: string): void {
+  out(head: string, body: Body): void {
     readRecords(head, body, this);
   }
 
-  answer(slot: number, text: string): void {
+  answer(slot: number, text: Body): void {
     const item = this.#remove(slot);
     if (item === undefined) return;
     const { maxReply } = this.#slot;
     // Bytes are at most three times the characters: counted only when it may matter.
-    if (text.length * 3 > maxReply && Buffer.byteLength(text) > maxReply) {
-      const detail = `${Buffer.byteLength(text)} bytes, at most ${maxReply} allowed`;
+    const bytes = typeof text !== 'string' ? text.length : text.length * 3 > maxReply ? Buffer.byteLength(text) : 0;
+    if (bytes > maxReply) {
+      const detail = `${bytes} bytes, at most ${maxReply} allowed`;
       this.hit('reply-size', detail);
       item.reject(new Fault('reply-too-large', detail));
     } else item.resolve(text);
@@ -363,7 +364,7 @@ export class Replica implements Isolate {
     record: number,
     numbers: string,
     body: string,
-    check: (text: string) => void = () => {},
+    check: (text: Body) => void = () => {},
   ): Promise<void> {
     const late = kind === 'stop' ? this.#over : this.#state !== 'open';
     if (late) return Promise.reject(this.#notOpen());
@@ -372,7 +373,7 @@ export class Replica implements Isolate {
       this.hit('in-flight', detail);
       return Promise.reject(new Fault('overloaded', detail));
     }
-    return new Promise<string>((resolve, reject) => {
+    return new Promise<Body>((resolve, reject) => {
       const deadline = this.#slot.clock.monotonic() + allowedMs;
       const none = { callId: undefined, correlationId: undefined };
       const slot = this.#ledger.add({ kind, what, ...none, deadline, allowedMs, resolve, reject });

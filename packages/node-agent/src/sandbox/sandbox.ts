@@ -76,6 +76,9 @@ export interface CallRequest {
   readonly traceparent?: string;
 }
 
+/** JSON text; a large one may be the bytes of it, and whoever gets them may keep them. */
+export type AnswerText = string | Buffer;
+
 /** Why an isolate is no more. Everything the restart policy needs. */
 export type Exit =
   /** `close` was asked for. */
@@ -100,7 +103,7 @@ export interface Usage {
 export interface Isolate {
   readonly cellPid: number;
   /** @returns JSON text of the answer. @throws Fault: handler-failed, output-invalid, invalid-input, turn-exceeded, deadline-exceeded, reply-too-large, out-of-memory, cell-died, overloaded */
-  call(request: CallRequest): Promise<string>;
+  call(request: CallRequest): Promise<AnswerText>;
   /** Hands a message of a subscribed subject to its handler. `data` is JSON text. */
   message(pattern: string, subject: string, data: string): Promise<void>;
   /** Runs an entry of `schedule`. */

@@ -9,7 +9,7 @@
  * R4. A workload whose last replica ended keeps its offer for `gapMs`, so that a restart of milliseconds costs waiting and no error.
  */
 import { type Clock, type ErrorCode, Fault, type Timer } from '@cim/contracts';
-import type { CallRequest, Isolate, ReplicaId } from '../sandbox/sandbox.ts';
+import type { AnswerText, CallRequest, Isolate, ReplicaId } from '../sandbox/sandbox.ts';
 import { createLane, type Lane, type Slot } from './lane.ts';
 
 /** Where a workload's calls go from now on. */
@@ -26,8 +26,7 @@ export interface Route {
 }
 
 export interface Answer {
-  /** JSON text. */
-  readonly text: string;
+  readonly text: AnswerText;
   readonly by: ReplicaId;
 }
 
@@ -179,7 +178,7 @@ export function createRouter({ clock, maxQueue, gapMs = 1_000, observe, full }: 
     const ended = (code?: ErrorCode) =>
       observe?.({ by, capability, ms: clock.monotonic() - begun, waitedMs, ...(code === undefined ? {} : { code }) });
     entry.total++;
-    const take = (slot: Slot, waited: number): Promise<string> => {
+    const take = (slot: Slot, waited: number): Promise<AnswerText> => {
       by = slot.id;
       if (waited === 0) return slot.isolate.call(capped);
       waitedMs = waited;

@@ -114,7 +114,7 @@ export async function ask(isolate: Isolate, input: unknown = null, request: Part
     correlationId: 'cor',
     ...request,
   });
-  return JSON.parse(text);
+  return JSON.parse(text.toString());
 }
 
 /** The fault a promise ends in. */

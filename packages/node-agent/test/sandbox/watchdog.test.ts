@@ -169,6 +169,14 @@ describe('cgroups', () => {
     expect(get('cgroup.subtree_control')).toBe('+memory +cpu +pids');
   });
 
+  test('who is put behind has what the others leave, and comes level again', () => {
+    const group = (findCgroups({ mount, own: '0::/unit\n' }) as Cgroups).create('cell-3');
+    group.behind(true);
+    expect([get('unit/cell-3/cpu.weight'), get('unit/cell-3/cpu.idle')]).toEqual(['1', '1']);
+    group.behind(false);
+    expect([get('unit/cell-3/cpu.weight'), get('unit/cell-3/cpu.idle')]).toEqual(['100', '0']);
+  });
+
   test('what the kernel held back is counted', () => {
     const group = (findCgroups({ mount, own: '0::/unit\n' }) as Cgroups).create('cell-2');
     expect(group.throttled()).toBe(0);

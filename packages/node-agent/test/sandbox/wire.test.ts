@@ -10,8 +10,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLauncher } from '../../src/sandbox/cell/launch.ts';
 import { type Frame, FrameReader, frame, MalformedFrame, textFrame } from '../../src/sandbox/frames.ts';
+import { decodeFromCell } from '../../src/sandbox/from-cell.ts';
 import {
-  decodeFromCell,
+  type Body,
   decodeToCell,
   encodeFromCell,
   encodeToCell,
@@ -32,14 +33,18 @@ const read = (bytes: Buffer): Frame => {
 function throughOneBuffer(bytes: Buffer, cuts: readonly number[]): unknown[] {
   const inbox = Buffer.alloc(Math.max(...cuts));
   const reader = new FrameReader(2 ** 24);
-  const seen: unknown[] = [];
+  const seen: (() => unknown)[] = [];
   for (let at = 0, i = 0; at < bytes.length; i += 1) {
     const read = bytes.copy(inbox, 0, at, at + cuts[i % cuts.length]!);
-    reader.push(inbox.subarray(0, read), ({ payload, ...rest }) => seen.push({ ...rest, text: payload.toString('utf8') }));
+    reader.push(inbox.subarray(0, read), ({ payload, owned, ...rest }) => {
+      const now = payload.toString('utf8');
+      // What is its own can be read when all else has come and gone.
+      seen.push(() => ({ ...rest, text: owned ? payload.toString('utf8') : now }));
+    });
     inbox.fill(0xff);
     at += read;
   }
-  return seen;
+  return seen.map((each) => each());
 }
 
 describe('frames', () => {
@@ -111,6 +116,32 @@ describe('messages', () => {
     for (const message of fromCell) expect(decodeFromCell(read(encodeFromCell(message)))).toEqual(message);
   });
 
+  test('a large plain answer stays bytes, of its own, and reads as the text it is', () => {
+    const said = (body: Body, head: string) => {
+      const answers: Body[] = [];
+      const ignored = { fault() {}, ask() {}, log() {}, metric() {}, wake() {}, limit() {} };
+      readRecords(head, body, { ...ignored, answer: (_, text) => answers.push(text) });
+      return answers;
+    };
+    const long = 'x'.repeat(20_000);
+    const answers = [`"${long}"`, '1', `"${long.slice(7)}"`];
+    const head = answers.flatMap((text, slot) => [0, slot + 1, text.length]).join(',');
+    for (const [sent, kind] of [
+      [answers, 'object'],
+      [[`"${long.slice(1)}ü"`, ...answers.slice(1)], 'string'],
+    ] as const) {
+      const bytes = encodeFromCell({ kind: 'out', isolate: 7, head, body: sent.join('') });
+      for (const owned of [true, false]) {
+        const message = decodeFromCell({ ...read(bytes), owned });
+        if (!owned) bytes.fill(0);
+        if (message.kind !== 'out') throw new Error('not what was sent');
+        expect(typeof message.body).toBe(kind);
+        expect(said(message.body, message.head).map(String)).toEqual(sent);
+        expect(() => said(message.body, `${message.head},0,9,1`)).toThrow(MalformedFrame);
+      }
+    }
+  });
+
   test('no bytes make the reader of records throw anything but MalformedFrame, or hand over what does not fit', () => {
     const nothing = { answer() {}, fault() {}, ask() {}, log() {}, metric() {}, wake() {}, limit() {} };
     const number = fc.oneof(fc.integer(), fc.double(), fc.nat(6));
@@ -120,7 +151,11 @@ describe('messages', () => {
           fc.array(number).map((all) => all.join(',')),
           fc.string(),
         ),
-        fc.oneof(fc.string(), fc.json()),
+        fc.oneof(
+          fc.string(),
+          fc.json(),
+          fc.json().map((text) => Buffer.from(text)),
+        ),
         (head, body) => {
           try {
             readRecords(head, body, nothing);

@@ -193,7 +193,7 @@ export function house(options: HouseOptions = {}) {
     status: (name: string) => supervisor.status().find((s) => s.name === name),
     async call(capability: string, budgetMs = 1000) {
       const { text } = await router.call({ callId: 'c', capability, input: '{}', budgetMs, correlationId: 'x' });
-      return JSON.parse(text) as string;
+      return JSON.parse(text.toString()) as string;
     },
     said: (...types: string[]) =>
       events.filter(({ type }) => types.length === 0 || types.includes(type)).map(({ type }) => type),
