@@ -58,6 +58,7 @@ else:
         # Whoever has been calm for a while is level with the daemon; a spare, which nobody knows yet, is behind.
         leaf1.wait_until_succeeds(f"grep -qx 0 {cell}/cpu.idle && grep -qx 100 {cell}/cpu.weight")
         leaf1.wait_until_succeeds(f"grep -lx 1 {GROUP}/cell-*/cpu.idle")
+        assert leaf1.succeed(f"cat {GROUP}/daemon/cpu.weight").strip() == "1000", "the daemon does not go ahead of its cells"
 
     with subtest(throttled):
         before = count(f"{cell}/cpu.stat", "nr_throttled")

@@ -4,7 +4,8 @@
  *
  * Promises:
  * G1. Nothing is created outside the daemon's own delegated subtree.
- * G2. What cannot be had is no error: `findCgroups` answers undefined with the reason.
+ * G2. The daemon's own group goes ahead of its cells.
+ * G3. What cannot be had is no error: `findCgroups` answers undefined with the reason.
  */
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -61,6 +62,8 @@ export interface CgroupPlaces {
 
 const CONTROLLERS = ['memory', 'cpu', 'pids'];
 const DAEMON = 'daemon';
+/** Against 100 of a cell: every cell's calls pass through the daemon, also those of one that loads it. */
+const DAEMON_WEIGHT = 1000;
 const CPU_PERIOD_US = 100_000;
 /** Threads a cell may have: Node's own are about a dozen. */
 const MOST_THREADS = 128;
@@ -116,6 +119,7 @@ export function findCgroups(places: CgroupPlaces = {}): Cgroups | { readonly mis
       writeFileSync(join(root, DAEMON, 'cgroup.procs'), '0');
     }
     writeFileSync(join(root, 'cgroup.subtree_control'), CONTROLLERS.map((name) => `+${name}`).join(' '));
+    attempt(() => writeFileSync(join(root, DAEMON, 'cpu.weight'), `${DAEMON_WEIGHT}`));
     return { create: (name) => cellGroup(join(root, name)) };
   } catch (error) {
     return { missing: (error as NodeJS.ErrnoException).code ?? (error as Error).message };

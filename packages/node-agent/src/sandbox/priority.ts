@@ -10,6 +10,7 @@
  *     Time it waited counts, or ten cells that fight for two cores would all look modest. A short burst does not.
  * Y3. Of the ways to say it to the kernel every one that works is used: the place of the cell's cgroup, the weight of its session (autogroup),
  *     of its threads (nice). The last cannot be taken back without a right the daemon may not have: only a cell that did compute gets it.
+ * Y4. The daemon itself goes ahead of all of them, where the kernel lets it and its session is nobody else's.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
@@ -26,6 +27,9 @@ const LONG_MS = 3;
  * everything else on the machine, and limits of time are wall time. A group's place counts among our own alone, so there it is the last.
  */
 const PRIORITY = { born: 5, calm: 0, computing: 10 } as const;
+
+/** Of the daemon's session: nine times an ordinary one, as its cgroup is to that of a cell (cgroup.ts). */
+const AHEAD = -10;
 
 /** What a cell is taken for. */
 export type Place = keyof typeof PRIORITY;
@@ -75,6 +79,22 @@ function session(pid: number, priority: number): boolean {
   } catch (error) {
     // The kernel takes ten a second from those who are not root; anything else is that there is no such thing, or no such process.
     return (error as NodeJS.ErrnoException).code !== 'EAGAIN';
+  }
+}
+
+/**
+ * Puts this process ahead of what it begins. Its threads are left as they are: what it begins would be born with their priority. Not for one
+ * whose session somebody else leads, such as a shell.
+ */
+export function goAhead(): void {
+  try {
+    // pid (name) state parent group session
+    const [, , , session] = readFileSync('/proc/self/stat', 'latin1')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    if (Number(session) === process.pid) writeFileSync('/proc/self/autogroup', `${AHEAD}`);
+  } catch {
+    // No such thing, or not ours to say: then its cells are put behind, and that is all.
   }
 }
 

@@ -43,6 +43,8 @@ const LIMIT_OF: Readonly<Record<string, LimitName>> = { 'turn-exceeded': 'turn',
 const OTHERS = 256;
 /** Answers given twice, when an entry was interrupted between the two, over a life. */
 const SURPLUS = 4096;
+/** Records that leave together at most: the cell works on them while the daemon reads on. */
+const BATCH = 32;
 /** The least the daemon waits before it wakes an isolate, ms. */
 const SHORTEST_WAKE = 4;
 
@@ -61,6 +63,8 @@ export class Replica implements Isolate {
   #closed: Promise<void> | undefined;
   #head = '';
   #body = '';
+  /** Records in these two. */
+  #waiting = 0;
   #asks = 0;
   #wake: Timer | undefined;
   #inspector: ((text: string) => void) | undefined;
@@ -349,12 +353,14 @@ export class Replica implements Isolate {
     if (this.#head === '') {
       this.#head = head;
       this.#body = body;
+      this.#waiting = 1;
       this.#slot.dirty(this);
       return;
     }
     this.#head += `,${head}`;
     this.#body += body;
-    if (this.#body.length > SOFT_OUT || this.#head.length > HEAD_LIMIT) this.#slot.flush(this);
+    this.#waiting += 1;
+    if (this.#waiting === BATCH || this.#body.length > SOFT_OUT || this.#head.length > HEAD_LIMIT) this.#slot.flush(this);
   }
 
   #ask(

@@ -1,8 +1,9 @@
 /** Who computes is put behind the others, once; a burst or many short calls are not, and calm brings one forward. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { createStanding, placeInKernel, type Scheduled, scheduled } from '../../src/sandbox/priority.ts';
 
@@ -96,6 +97,26 @@ test('what the kernel did not take is said again at the next look', () => {
   busy = false;
   looks(2, 1);
   expect(set).toEqual(['computing']);
+});
+
+test('a daemon goes ahead of its cells where its session is its own, and takes no shell along', () => {
+  const file = fileURLToPath(new URL('../../src/sandbox/priority.ts', import.meta.url));
+  const script = `import { readFileSync } from 'node:fs'; import { getPriority } from 'node:os';
+import { fileURLToPath } from 'node:url'; import { goAhead } from ${JSON.stringify(file)};
+    goAhead(); let session = ''; try { session = readFileSync('/proc/self/autogroup', 'latin1'); } catch {}
+    console.log(JSON.stringify([/nice (\\S+)/.exec(session)?.[1], getPriority()]));`;
+  const run = (before: readonly string[]): unknown => {
+    const words = [...before, process.execPath, '--no-warnings', '--input-type=module', '-e', script];
+    return JSON.parse(execFileSync(words[0]!, words.slice(1), { encoding: 'utf8', timeout: 20_000 }));
+  };
+  const [ours] = run([]) as [string | null];
+  const sessions = ours !== null;
+  expect(run([])).toEqual([ours, getPriority()]);
+  // Only who is root may; and only where sessions are weighed at all is there something to see.
+  expect(run(['setsid', '--wait'])).toEqual([
+    sessions && process.getuid!() === 0 ? '-10' : sessions ? '0' : null,
+    getPriority(),
+  ]);
 });
 
 test('a real process: what it did is counted, and it is put behind and forward, and we are not', async () => {

@@ -120,6 +120,7 @@ describe('cgroups', () => {
     const found = findCgroups({ mount, own: '0::/unit\n' });
     expect(existsSync(join(mount, 'unit/daemon'))).toBe(true);
     expect(get('unit/cgroup.subtree_control')).toBe('+memory +cpu +pids');
+    expect(get('unit/daemon/cpu.weight')).toBe('1000');
     const group = (found as Cgroups).create('cell-1');
     group.limit({ memoryBytes: 1e8, milliCpu: 1_500 });
     group.add(42);
