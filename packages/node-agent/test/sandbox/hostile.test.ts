@@ -3,7 +3,9 @@
  * answer every call with a fault, end what cannot be ended otherwise, and never stand still itself.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { systemClock } from '@cim/contracts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { scheduled } from '../../src/sandbox/priority.ts';
 import type { Exit, Isolate, Sandbox } from '../../src/sandbox/sandbox.ts';
 import { pageBytes, sample } from '../../src/sandbox/watchdog.ts';
 import { alive, ask, doorOf, faultFrom, handling, openOf, PUBLISHER_B, sandboxOf, soon } from './fixture.ts';
@@ -123,6 +125,24 @@ describe('time', () => {
     expect(faults).toEqual(['turn-exceeded', 'turn-exceeded', 'turn-exceeded']);
     expect((await isolate.exited).kind).toBe('out-of-time');
     expect((await faultFrom(ask(isolate))).code).toBe('workload-not-ready');
+  });
+
+  test('who was kept from a core for the length of its limit has not earned a strike', async () => {
+    const limits = { turnMs: 1_000, timeoutMs: 20_000 };
+    const isolate = await opened('if (input === "loop") for (;;); return input', { limits: { ...LIMITS, ...limits } });
+    const { cellPid } = isolate;
+    for (let i = 0; i < 3; i += 1) {
+      const before = scheduled(cellPid)!.ranMs;
+      const cut = faultFrom(ask(isolate, 'loop'));
+      expect(await soon(() => scheduled(cellPid)!.ranMs > before + 3, 10_000)).toBe(true);
+      process.kill(cellPid, 'SIGSTOP');
+      await systemClock.sleep(limits.turnMs + 150);
+      process.kill(cellPid, 'SIGCONT');
+      expect((await cut).code).toBe('turn-exceeded');
+    }
+    // Three in a row of its own doing would have ended it.
+    expect(await ask(isolate, 'still here')).toBe('still here');
+    await isolate.close(0);
   });
 
   test.each([

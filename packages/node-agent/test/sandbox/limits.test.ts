@@ -83,6 +83,17 @@ describe('time', () => {
     expect((await faultFrom(ask(opened.isolate))).code).toBe('turn-exceeded');
     expect(opened.hits()).toEqual(['turn']);
   });
+  test.each([
+    ['at once', ''],
+    ['after they have waited', 'await null;'],
+  ])("a turn is one call's: many that come together and compute %s do not use up each other's", async (_, first) => {
+    const source = `return (async () => { ${first} const end = Date.now() + 40; while (Date.now() < end); return input })()`;
+    const opened = await open(source, { limits: { turnMs: 400, timeoutMs: 30_000, maxConcurrent: 64 } });
+    const calls = Array.from({ length: 30 }, (_, i) => ask(opened.isolate, i, { budgetMs: 30_000 }));
+    expect(await Promise.all(calls)).toEqual(calls.map((_, i) => i));
+    expect(opened.hits()).toEqual([]);
+    await opened.isolate.close(0);
+  });
   test("a call: the workload's own limit is told of, a caller's impatience is not", async () => {
     const opened = await open('return new Promise(() => {})', { limits: { timeoutMs: 150 } });
     expect((await faultFrom(ask(opened.isolate, 1, { budgetMs: 60 }))).code).toBe('deadline-exceeded');

@@ -5,7 +5,7 @@
  * Promises:
  * C1. It ends when the socket does: no daemon, no cell.
  * C2. Its title names the isolate it is in ("cell 7"), so that the daemon can tell which one held it when it answers no more.
- * C3. Frames to the daemon of one turn leave in one write.
+ * C3. Frames to the daemon of one turn leave in one write, but that a ping is answered before the next entry.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -40,6 +40,7 @@ const entered = new Set<number>();
 let title = -1;
 let logs = 0;
 let pumping = false;
+let ponged = false;
 let refill: NodeJS.Timeout | undefined;
 
 /** By the kernel where it may signal itself; else, as the first process of its namespace or under a filter, by an abort. */
@@ -117,6 +118,7 @@ function take(message: ToCell): void {
     case 'ping':
       logs = 0;
       send({ kind: 'pong', nonce: message.nonce });
+      ponged = true;
       return;
     case 'inspect':
       guests.get(message.isolate)?.inspect(message.text);
@@ -160,6 +162,12 @@ const receive = (chunk: Buffer) => {
   passed(chunk.length);
   port.hold();
   reader.push(chunk, (frame) => take(decodeToCell(frame)));
+  // That the thread was free is said before it is taken again.
+  if (ponged) {
+    ponged = false;
+    port.release();
+    port.hold();
+  }
   // Nothing is ahead of this turn's input: it is worked on at once, without another turn of the loop.
   if (!pumping && queue.size > 0) pump();
   port.release();

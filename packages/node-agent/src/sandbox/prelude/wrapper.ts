@@ -6,13 +6,15 @@
  * W2. Nothing the guest throws, returns or defines leaves as anything but text; nothing escapes as an exception.
  * W3. After an interrupted entry the call that held the thread is known: `current` marks it; where promises were running, the calls
  *     that went on in this entry are it together, and the next entries take one record each, so that the next time it is known.
+ * W4. The limit of an entry is for one record's work: where records take long, each has an entry of its own; where they are short, many share
+ *     one. Honest calls do not run into the limit for having come together.
  */
 import { FLAG, IN, type Opening, OUT } from '../protocol.ts';
 import { answered, CallContext, refused } from './context.ts';
 import { type Definition, type Handler, readDefinition, refusal } from './definition.ts';
 import { describe, faultText, refusedField } from './faults.ts';
 import { entered, full, lost, put, take } from './outbox.ts';
-import { apply, bare, parse, slice, stringify } from './primordials.ts';
+import { apply, bare, floor, max, min, now, parse, slice, stringify } from './primordials.ts';
 import { log } from './said.ts';
 import type { Issue } from './schema.ts';
 import { fireDue, rearm } from './timers.ts';
@@ -38,6 +40,9 @@ interface CallOfGuest {
 const NONE = -1;
 /** Entries with one record each after promises held the thread. */
 const CAREFUL = 64;
+/** From here on an entry begins no other record, and the next one fewer, ms. */
+const LONG_MS = 4;
+const MOST_RECORDS = 256;
 
 let opening: Opening;
 let definition: Definition;
@@ -51,6 +56,9 @@ const open = bare<Handler>();
 let touched = bare<true>();
 let floating = false;
 let careful = 0;
+/** Records the next entry may begin: twice as many after each that was short, with what its promises did. */
+let room = 1;
+let begun = NONE;
 /** After an interrupted entry the host may not have been asked to wake us. */
 let mustRearm = false;
 
@@ -230,9 +238,18 @@ export function uncaught(where: string, error: unknown): void {
   log('error', `uncaught error in ${where}: ${detail}`, { stack });
 }
 
+/** What an entry took decides on the next one; told once for each. */
+function measure(): void {
+  if (begun === NONE) return;
+  room = now() - begun < LONG_MS ? min(MOST_RECORDS, 2 * room) : max(1, floor(room / 4));
+  begun = NONE;
+}
+
 /** Works through what has come in. @returns a piece of the outbox */
 function drain(): string | [string] {
   entered();
+  begun = now();
+  let left = room;
   // Only promises leave something there.
   if (floating) touched = bare();
   floating = false;
@@ -251,7 +268,11 @@ function drain(): string | [string] {
       careful -= 1;
       break;
     }
+    left -= 1;
+    if (left === 0 || now() - begun >= LONG_MS) break;
   }
+  // What promises do comes after this; the host asks again then.
+  if (!floating) measure();
   return take((oldest === undefined ? 0 : FLAG.more) | (floating ? FLAG.again : 0));
 }
 
@@ -296,6 +317,7 @@ export const api = {
   /** Takes what there is. Runs no guest code. */
   collect(): string | [string] {
     entered();
+    measure();
     return take(oldest === undefined && !mustRearm ? 0 : FLAG.more);
   },
 
