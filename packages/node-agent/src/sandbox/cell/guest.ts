@@ -18,7 +18,7 @@ type Text = string | [string];
 type Door<A extends unknown[]> = ivm.Reference<(...args: A) => Text>;
 
 const STRIKES = 3;
-/** Who was on a core for less than this part of a limit that passed was kept from it by others: no strike. A spinner has more, even among ten. */
+/** Who was on a core for less than this part of its limit, in all of them together, was kept from it by others: that ends nobody. */
 const OWN_DOING = 0.1;
 /** An entry may take so much longer than its limit, and never more than an eighth of it, ms. */
 const LARGEST_GRID_MS = 64;
@@ -94,6 +94,8 @@ export class Guest {
   #held = false;
   #nudged = false;
   #strikes = 0;
+  /** Cpu of the entries that were interrupted in a row, us. */
+  #struckUs = 0;
   #spentUs = 0;
   #head = '';
   #body = '';
@@ -243,6 +245,7 @@ export class Guest {
         text = unbox(this.#enter.applySync(undefined, [box(head + body), head.length], this.#timed));
         // What is left of an interrupted batch does not count: going on with it proves nothing.
         this.#strikes = 0;
+        this.#struckUs = 0;
       } else text = unbox(this.#resume.applySync(undefined, [], this.#timed));
     } catch (error) {
       text = this.#fell(error, threadUs() - before);
@@ -342,12 +345,10 @@ export class Guest {
     }
     const late = message === TIMED_OUT;
     if (!late) this.#ports.log(`unhandled rejection: ${message}`);
-    // Who may wait without a core (Atomics.wait) is never taken for a victim.
-    else if (this.#opening.language?.includes('sharedMemory') || usedUs >= OWN_DOING * 1000 * this.#opening.turnMs)
-      this.#strikes += 1;
+    else this.#strike(usedUs);
     try {
       const text = this.#quietly(() => this.#recover!.applySync(undefined, [late ? this.#opening.turnMs : 0], this.#timed));
-      if (this.#strikes < STRIKES) return text;
+      if (!this.#out) return text;
       // Said before it ends, so that the callers it concerns learn the reason.
       this.#tell(text, text.charCodeAt(0) - 48);
       this.#end('out-of-time', `held the thread for more than ${this.#opening.turnMs} ms ${STRIKES} times in a row`);
@@ -363,17 +364,30 @@ export class Guest {
    */
   #quietly(first: () => Text): string {
     let entry = first;
-    for (let left = LEFT_BEHIND; ; left -= 1) {
+    for (let left = LEFT_BEHIND, before = threadUs(); ; left -= 1) {
       try {
         return unbox(entry());
       } catch (error) {
         if (this.#isolate.isDisposed || left === 0) throw error;
         const message = messageOf(error);
-        if (message === TIMED_OUT) this.#strikes += 1;
+        if (message === TIMED_OUT) this.#strike(threadUs() - before);
         else this.#ports.log(`unhandled rejection: ${message}`);
         entry = () => this.#recover!.applySync(undefined, [0], this.#timed);
       }
     }
+  }
+
+  /** An entry ran into its limit. */
+  #strike(usedUs: number): void {
+    this.#strikes += 1;
+    this.#struckUs += usedUs;
+  }
+
+  /** Too often in a row, and of its own doing. Who may wait without a core (Atomics.wait) is never taken for a victim. */
+  get #out(): boolean {
+    const { turnMs, language } = this.#opening;
+    const own = language?.includes('sharedMemory') === true || this.#struckUs >= OWN_DOING * 1000 * turnMs;
+    return own && this.#strikes >= STRIKES;
   }
 
   #end(reason: GoneReason, detail: string): void {
