@@ -61,7 +61,9 @@ export async function callRows(world: World, rounds: number): Promise<Row[]> {
     contenders.map(({ who }) => [who, { rate: { 1: [], 64: [], 256: [] }, saturated: [], cpu: [], p50: [], p99: [] }]),
   );
   try {
+    // Until everybody's code is compiled, for both kinds of load.
     for (const { subject } of contenders) await throughput(world.leaf, subject, 64, 1_500);
+    for (const { subject } of contenders) await saturate(world.admin, subject, 256, ROUND_MS);
     for (let round = 0; round < rounds; round++) {
       // Another one begins each time.
       const from = round % contenders.length;

@@ -128,7 +128,7 @@ describe('time', () => {
   });
 
   test('who was kept from a core for the length of its limit has not earned a strike', async () => {
-    const limits = { turnMs: 1_000, timeoutMs: 20_000 };
+    const limits = { turnMs: 1_500, timeoutMs: 20_000 };
     const isolate = await opened('if (input === "loop") for (;;); return input', { limits: { ...LIMITS, ...limits } });
     const { cellPid } = isolate;
     for (let i = 0; i < 3; i += 1) {
