@@ -62,7 +62,7 @@ async function main(): Promise<void> {
     },
     pino.destination({ fd: 2, sync: true }),
   );
-  goAhead();
+  goAhead(process.pid);
   const node = await startNode({
     config,
     clock: systemClock,

@@ -84,15 +84,15 @@ function session(pid: number, priority: number): boolean {
 
 /**
  * Puts this process ahead of what it begins. Its threads are left as they are: what it begins would be born with their priority. Not for one
- * whose session somebody else leads, such as a shell.
+ * whose session somebody else leads, such as a shell. @param pid our own
  */
-export function goAhead(): void {
+export function goAhead(pid: number): void {
   try {
     // pid (name) state parent group session
     const [, , , session] = readFileSync('/proc/self/stat', 'latin1')
       .replace(/^.*\) /s, '')
       .split(' ');
-    if (Number(session) === process.pid) writeFileSync('/proc/self/autogroup', `${AHEAD}`);
+    if (Number(session) === pid) writeFileSync('/proc/self/autogroup', `${AHEAD}`);
   } catch {
     // No such thing, or not ours to say: then its cells are put behind, and that is all.
   }

@@ -103,7 +103,7 @@ test('a daemon goes ahead of its cells where its session is its own, and takes n
   const file = fileURLToPath(new URL('../../src/sandbox/priority.ts', import.meta.url));
   const script = `import { readFileSync } from 'node:fs'; import { getPriority } from 'node:os';
 import { fileURLToPath } from 'node:url'; import { goAhead } from ${JSON.stringify(file)};
-    goAhead(); let session = ''; try { session = readFileSync('/proc/self/autogroup', 'latin1'); } catch {}
+    goAhead(process.pid); let session = ''; try { session = readFileSync('/proc/self/autogroup', 'latin1'); } catch {}
     console.log(JSON.stringify([/nice (\\S+)/.exec(session)?.[1], getPriority()]));`;
   const run = (before: readonly string[]): unknown => {
     const words = [...before, process.execPath, '--no-warnings', '--input-type=module', '-e', script];
