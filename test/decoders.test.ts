@@ -61,6 +61,7 @@ const tried: Readonly<Record<string, readonly string[]>> = {
   'node-agent/src/hub/forwarder.ts': [OWN],
   'node-agent/src/hub/subscriber.ts': ['packages/node-agent/test/hub/hub.test.ts'],
   'node-agent/src/hub/workload-kv.ts': [DOOR],
+  'node-agent/src/sandbox/from-cell.ts': [WIRE],
   'node-agent/src/sandbox/protocol.ts': [WIRE],
   'node-agent/src/trust/log-witness.ts': [SCHEMAS, 'packages/node-agent/test/trust/log-witness.test.ts'],
   'node-agent/src/trust/store.ts': [SCHEMAS, 'packages/node-agent/test/trust/store.test.ts'],

@@ -145,7 +145,7 @@ export const properties: readonly Entry[] = [
     standard: 'CONSOLE',
     members:
       'assert clear debug error info log table trace warn dir dirxml count countReset group groupCollapsed groupEnd time timeLog timeEnd',
-    note: "lines go to the workload's log, 2 KiB each and 256 a second; counting, timing and clearing do nothing",
+    note: "lines go to the workload's log, 2 KiB each and 256 a second; groups are not indented",
   },
   { name: 'crypto', standard: 'WEBCRYPTO' },
   {
@@ -170,7 +170,7 @@ export const properties: readonly Entry[] = [
   {
     name: 'structuredClone',
     standard: 'HTML',
-    note: "of the platform's own objects only DOMException can be cloned; of the transferable ones ArrayBuffer",
+    note: "of the platform's own objects DOMException, Blob and File can be cloned; of the transferable ones ArrayBuffer",
   },
   ...['compile', 'instantiate', 'JSTag', 'validate'].map((name) => wasm(name)),
   ...['compileStreaming', 'instantiateStreaming'].map((name) => ({

@@ -290,6 +290,21 @@ describe('clone, events, messages', () => {
       [false, [7, true, 'after']],
     ],
     [
+      'an event has a type, and a signal is one',
+      `${NAME_OF} return [await nameOf(() => new Event()), await nameOf(() => new EventTarget().addEventListener('x', () => {}, { signal: null })), new Event('x').type, Event.name, new EventTarget() instanceof EventTarget]`,
+      ['TypeError', 'TypeError', 'x', 'Event', true],
+    ],
+    [
+      'a joined signal ends with the first of its sources, after that one and before anybody hears of it, and once',
+      `const [a, b] = [new AbortController(), new AbortController()]; const seen = []; const joined = AbortSignal.any([AbortSignal.any([a.signal, b.signal]), a.signal]); joined.addEventListener('abort', () => seen.push('joined')); a.signal.addEventListener('abort', () => seen.push(['a', joined.aborted, joined.reason])); a.abort('why'); b.abort(); return [seen, AbortSignal.any([joined]).reason, AbortSignal.any([]).aborted]`,
+      [[['a', true, 'why'], 'joined'], 'why', false],
+    ],
+    [
+      'structuredClone of a Blob and a File',
+      `const f = new File(['äb'], 'n.txt', { type: 'text/x', lastModified: 7 }); const { a, b } = structuredClone({ a: f, b: [f.slice(0, 2)] }); return [a !== f, a instanceof File, a.name, a.type, a.lastModified, await a.text(), b[0] instanceof File, b[0].size, await b[0].text()]`,
+      [true, true, 'n.txt', 'text/x', 7, 'äb', false, 2, 'ä'],
+    ],
+    [
       'a message goes to the other port, as a copy, in another turn',
       `const { port1, port2 } = new MessageChannel(); const sent = { a: [1] }; const got = new Promise((done) => { port2.onmessage = (e) => done(e.data); }); port1.postMessage(sent); sent.a.push(2); return [await got, (await got) !== sent]`,
       [{ a: [1] }, true],

@@ -193,6 +193,29 @@ describe('the host', () => {
     expect(host.logs.length).toBeLessThan(600);
   });
 
+  test('console counts and takes time, and says so in the log', async () => {
+    const host = doorOf();
+    const isolate = await opened(
+      `console.count(); console.count({ toString: () => 'n' }); console.count(); console.countReset(); console.count(); console.countReset('none');
+       console.time('t'); console.timeLog('t', 'so far'); console.timeEnd('t'); console.timeEnd('t'); return String(console)`,
+      { host: host.door },
+    );
+    expect(await ask(isolate)).toBe('[object console]');
+    const said = [
+      'default: 1',
+      'n: 1',
+      'default: 2',
+      'default: 1',
+      'no counter none',
+      't: # ms so far',
+      't: # ms',
+      'no timer t',
+    ];
+    await soon(() => host.logs.length >= said.length);
+    expect(host.logs.map(({ message }) => message.replace(/\d+ ms/, '# ms'))).toEqual(said);
+    expect(host.logs.filter(({ level }) => level === 'warn')).toHaveLength(2);
+  });
+
   test('work that goes on after the answer still reaches the host', async () => {
     const host = doorOf({ publish: () => null });
     const isolate = await opened('Promise.resolve().then(() => ctx.publish("a.b", 1)); return "at once"', { host: host.door });

@@ -142,6 +142,31 @@ describe('messages', () => {
     }
   });
 
+  test('no frame of a cell makes its reader throw anything but MalformedFrame', () => {
+    const payload = fc.oneof(
+      fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes)),
+      fc.json().map((text) => Buffer.from(text)),
+      fc.constantFrom('x', 'ü').map((one) => Buffer.from(one.repeat(20_000))),
+    );
+    const frames = fc.record({
+      kind: fc.nat(9),
+      isolate: fc.nat(3),
+      mark: fc.oneof(fc.nat(9), fc.nat(2 ** 32 - 1)),
+      payload,
+      owned: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(frames, (one) => {
+        try {
+          decodeFromCell(one);
+        } catch (error) {
+          expect(error).toBeInstanceOf(MalformedFrame);
+        }
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
   test('no bytes make the reader of records throw anything but MalformedFrame, or hand over what does not fit', () => {
     const nothing = { answer() {}, fault() {}, ask() {}, log() {}, metric() {}, wake() {}, limit() {} };
     const number = fc.oneof(fc.integer(), fc.double(), fc.nat(6));

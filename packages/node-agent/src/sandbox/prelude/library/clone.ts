@@ -1,8 +1,8 @@
 /**
- * structuredClone of the HTML standard, for what an isolate can hold: the language's own values and DOMException. Nothing leaves the
+ * structuredClone of the HTML standard, for what an isolate can hold: the language's own values, DOMException, Blob and File. Nothing leaves the
  * isolate, so serialising and deserialising are one walk.
  */
-import { DOMException } from './given.ts';
+import { DOMException, loaded } from './given.ts';
 
 const refuse = (what: string): never => {
   throw new DOMException(`structuredClone: ${what} cannot be cloned`, 'DataCloneError');
@@ -46,6 +46,17 @@ const hasHiddenState = (value: object) =>
     tagOf.call(value),
   );
 
+/** A copy of a Blob or File: their bytes never change, so another door to the same. */
+function fileOf(value: object): object | undefined {
+  // Where the part was not loaded there is none.
+  const files = loaded('fetch');
+  if (files === undefined || !(value instanceof files.Blob) || !brand(files.Blob.prototype, 'size')(value)) return undefined;
+  const { type } = value as unknown as { readonly type: string };
+  if (!(value instanceof files.File)) return new files.Blob([value], { type });
+  const { name, lastModified } = value as unknown as { readonly name: string; readonly lastModified: number };
+  return new files.File([value], name, { type, lastModified });
+}
+
 class Walk {
   readonly #seen = new Map<object, unknown>();
   readonly #moved: ReadonlyMap<ArrayBuffer, ArrayBuffer>;
@@ -84,6 +95,8 @@ class Walk {
     }
     if (value instanceof DOMException) return this.#keep(value, new DOMException(value.message, value.name));
     if (tagOf.call(value) === '[object Error]' || value instanceof Error) return this.#error(value as Error);
+    const file = fileOf(value);
+    if (file !== undefined) return this.#keep(value, file);
     if (hasHiddenState(value)) return refuse(tagOf.call(value));
     const isArray = Array.isArray(value);
     const to: Record<string, unknown> = this.#keep(value, isArray ? (new Array(value.length) as never) : {});

@@ -11,9 +11,24 @@ declare const require: (id: string) => {
   readonly setErrorHandler: (told: (error: unknown) => void) => void;
 };
 
-const { Event, EventTarget, setErrorHandler } = require('event-target-shim');
+const shim = require('event-target-shim');
 
-setErrorHandler((error) => failed('an event listener', error));
+/** As the library has it, and what the standard refuses besides. */
+class Event extends shim.Event {
+  constructor(...args: [type?: unknown, init?: object]) {
+    if (args.length === 0) throw new TypeError('Event: expected a type, found nothing');
+    super(...args);
+  }
+}
+class EventTarget extends shim.EventTarget {
+  addEventListener(type: string, listener: unknown, options?: unknown): void {
+    if (typeof options === 'object' && options !== null && (options as { signal?: unknown }).signal === null)
+      throw new TypeError('addEventListener: signal: expected an AbortSignal, found null');
+    super.addEventListener(type, listener, options);
+  }
+}
+
+shim.setErrorHandler((error) => failed('an event listener', error));
 
 class CustomEvent extends Event {
   readonly #detail: unknown;
@@ -67,6 +82,9 @@ class AbortSignal extends EventTarget {
   #aborted = false;
   #reason: unknown;
   #on: Listener | null = null;
+  /** Joined signals that end with this one; of a joined one, what it ends with. */
+  readonly #dependents = new Set<AbortSignal>();
+  #sources: readonly AbortSignal[] = [this];
 
   constructor(sign?: symbol) {
     if (sign !== token) throw new TypeError('Illegal constructor');
@@ -91,9 +109,16 @@ class AbortSignal extends EventTarget {
   }
   [fire](reason: unknown) {
     if (this.#aborted) return;
-    this.#aborted = true;
-    this.#reason = reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : reason;
-    this.dispatchEvent(new Event('abort'));
+    const why = reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : reason;
+    // All are aborted before the first listener hears of it.
+    const ended = [this, ...[...this.#dependents].filter((signal) => !signal.#aborted)];
+    this.#dependents.clear();
+    for (const signal of ended) {
+      signal.#aborted = true;
+      signal.#reason = why;
+      for (const source of signal.#sources) source.#dependents.delete(signal);
+    }
+    for (const signal of ended) signal.dispatchEvent(new Event('abort'));
   }
   static abort(reason?: unknown) {
     const signal = new AbortSignal(token);
@@ -112,7 +137,10 @@ class AbortSignal extends EventTarget {
       if (!(signal instanceof AbortSignal)) throw new TypeError('AbortSignal.any: expected AbortSignals');
     const done = all.find((signal) => signal.aborted);
     if (done) joined[fire](done.reason);
-    else for (const signal of all) signal.addEventListener('abort', () => joined[fire](signal.reason), { once: true });
+    else {
+      joined.#sources = [...new Set(all.flatMap((signal) => signal.#sources))];
+      for (const source of joined.#sources) source.#dependents.add(joined);
+    }
     return joined;
   }
 }
@@ -126,6 +154,6 @@ class AbortController {
     this.#signal[fire](reason);
   }
 }
-tag({ CustomEvent, ErrorEvent, PromiseRejectionEvent, AbortSignal, AbortController });
+tag({ Event, EventTarget, CustomEvent, ErrorEvent, PromiseRejectionEvent, AbortSignal, AbortController });
 
 export { AbortController, AbortSignal, CustomEvent, ErrorEvent, Event, EventTarget, PromiseRejectionEvent };

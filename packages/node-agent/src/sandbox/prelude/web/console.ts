@@ -1,6 +1,6 @@
 /** console: every method that prints becomes a line of the workload's log. */
 import { describe } from '../faults.ts';
-import { stringify } from '../primordials.ts';
+import { bare, defineProperty, now, stringify } from '../primordials.ts';
 import { type Level, log } from '../said.ts';
 
 function shown(value: unknown): string {
@@ -26,6 +26,11 @@ const printer =
     log(level, values.slice(0, 32).map(shown).join(' '));
   };
 const nothing = () => {};
+const print = printer('info');
+const counts = bare<number>();
+/** When it began, ms. */
+const timers = bare<number>();
+const elapsed = (name: string): string => `${name}: ${now() - timers[name]!} ms`;
 
 export const consoleDoor = {
   debug: printer('debug'),
@@ -43,10 +48,33 @@ export const consoleDoor = {
   group: printer('info'),
   groupCollapsed: printer('info'),
   groupEnd: nothing,
-  time: nothing,
-  timeEnd: nothing,
-  timeLog: nothing,
-  count: nothing,
-  countReset: nothing,
+  time(label: unknown = 'default') {
+    const name = `${label as string}`;
+    if (timers[name] === undefined) timers[name] = now();
+    else consoleDoor.warn(`timer ${name} runs already`);
+  },
+  timeLog(label: unknown = 'default', ...values: unknown[]) {
+    const name = `${label as string}`;
+    if (timers[name] === undefined) consoleDoor.warn(`no timer ${name}`);
+    else print(elapsed(name), ...values);
+  },
+  timeEnd(label: unknown = 'default') {
+    const name = `${label as string}`;
+    if (timers[name] === undefined) consoleDoor.warn(`no timer ${name}`);
+    else print(elapsed(name));
+    delete timers[name];
+  },
+  count(label: unknown = 'default') {
+    const name = `${label as string}`;
+    const count = (counts[name] ?? 0) + 1;
+    counts[name] = count;
+    print(`${name}: ${count}`);
+  },
+  countReset(label: unknown = 'default') {
+    const name = `${label as string}`;
+    if (counts[name] === undefined) consoleDoor.warn(`no counter ${name}`);
+    else counts[name] = 0;
+  },
   clear: nothing,
 };
+defineProperty(consoleDoor, Symbol.toStringTag, { value: 'console', configurable: true });

@@ -14,7 +14,8 @@ export class Blob {
   #bytes: Uint8Array;
   readonly #type: string;
 
-  constructor(parts?: unknown, options?: unknown) {
+  // By defaults, so that its length is 0, as the standard has it.
+  constructor(parts: unknown = undefined, options: unknown = undefined) {
     if (options !== undefined && options !== null && typeof options !== 'object' && typeof options !== 'function')
       throw new TypeError('Blob: options: expected an object');
     const { type = '', endings = 'transparent' } = (options ?? {}) as { type?: unknown; endings?: unknown };
