@@ -8,6 +8,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { Socket } from 'node:net';
+import { readingInto } from '../reading.ts';
 import type { Recipe } from './begin.ts';
 
 export type ToLauncher =
@@ -66,16 +67,12 @@ interface Launched {
 
 const FLAGS = ['--no-warnings', '--v8-pool-size=1', '--max-semi-space-size=1', '--max-old-space-size=64'];
 
-/** What is read goes through here, one read of one socket after the other: a thousand cells take no more room than one. */
+/** What all cells send goes through here, one read of one socket after the other. */
 const INBOX = Buffer.allocUnsafeSlow(64 * 2 ** 10);
 
-/** A socket that tells of what it reads as any other does, but in memory that the next read writes over. */
+/** One that tells of what it reads by `data`, in memory that the next read writes over. */
 function reading(): Socket {
-  const callback = (bytes: number, buffer: Uint8Array): boolean => {
-    socket.emit('data', buffer.subarray(0, bytes));
-    return true;
-  };
-  const socket = new Socket({ onread: { buffer: INBOX, callback } });
+  const socket = new Socket({ onread: readingInto(INBOX, (chunk) => socket.emit('data', chunk)) });
   return socket;
 }
 

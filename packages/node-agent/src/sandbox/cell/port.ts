@@ -8,6 +8,7 @@
  */
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { readingInto } from '../reading.ts';
 
 /** What one read takes at most, bytes. */
 const READ_BYTES = 64 * 2 ** 10;
@@ -30,13 +31,7 @@ export function openPort(fd: number, take: (chunk: Buffer) => void, lost: () => 
     fd,
     readable: true,
     writable: true,
-    onread: {
-      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
-      callback(bytes, buffer) {
-        take((buffer as Buffer).subarray(0, bytes));
-        return true;
-      },
-    },
+    onread: readingInto(Buffer.allocUnsafeSlow(READ_BYTES), take),
   });
   socket.on('error', lost);
   socket.on('close', lost);
