@@ -27,8 +27,7 @@ export interface Observed {
   readonly hubReachable: () => boolean;
   readonly leafConnected: () => boolean;
   readonly reconnects: () => number;
-  readonly eventLag: () => number | undefined;
-  readonly eventsDropped: () => number;
+  readonly events: { lag(): number | undefined; dropped(): number };
   readonly health: () => string;
   readonly heartbeatAgeSeconds: () => number | undefined;
   /** Seconds since 1970; undefined where there is no credential, or no end to it. */
@@ -109,10 +108,10 @@ export function createMetrics(observed: Observed): Metrics {
   );
   gauge('cim_leaf_reconnects', 'Times the leaf was found again.', (g) => g.set(observed.reconnects()));
   gauge('cim_event_lag', 'Events at the leaf the hub has not acknowledged.', (g) => {
-    const lag = observed.eventLag();
+    const lag = observed.events.lag();
     if (lag !== undefined) g.set(lag);
   });
-  gauge('cim_events_dropped', 'Events lost while the leaf was away.', (g) => g.set(observed.eventsDropped()));
+  gauge('cim_events_dropped', 'Events lost while the leaf was away.', (g) => g.set(observed.events.dropped()));
   gauge('cim_credentials_expiry_timestamp_seconds', "When the leaf's credential ends, seconds since 1970.", (g) => {
     const end = observed.credentialsEnd();
     if (end !== undefined) g.set(end);

@@ -175,8 +175,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     hubReachable: () => source.hub().reachable,
     leafConnected: () => leaf.current() !== undefined,
     reconnects: () => leaf.reconnects(),
-    eventLag: () => events.lag(),
-    eventsDropped: () => events.dropped(),
+    events,
     health: () => status().health,
     heartbeatAgeSeconds: () => heartbeat.ageSeconds(),
     credentialsEnd: () => identity.expiresAt(),
@@ -261,6 +260,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     monotonic: () => clock.monotonic(),
     hold: () => identity.hold(),
     route: (request) => router.call(request),
+    arrived: () => heartbeat.soon(),
   });
   const subscriber = createSubscriber({ leaf, log, list: () => supervisor.subscriptions() });
   const status = statusReader({
@@ -270,11 +270,11 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     conditions,
     phase: () => phase,
     workloads: () => supervisor.status(),
+    reached: calls.reached,
     offers: () => router.offers(),
     others: () => [...desired.conditions(), ...bundles.conditions(), ...trust.conditions()],
     trust,
-    limits: sandbox.limits,
-    layers: sandbox.layers,
+    sandbox,
     heartbeatSeconds: msOf(config.timing.heartbeat) / 1000,
     http: () => url,
     sealingKey: unsealer.publicKey,

@@ -5,7 +5,6 @@
 import {
   type Clock,
   type Condition,
-  type LayerState,
   type NodeAgentConfig,
   type NodeStatus,
   renderBytes,
@@ -13,6 +12,7 @@ import {
 } from '@cim/contracts';
 import { type Conditions, healthOf } from './conditions.ts';
 import type { MachineReader } from './machine.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
 import type { TrustRoom } from './trust/trust.ts';
 
 export interface StatusSources {
@@ -22,12 +22,13 @@ export interface StatusSources {
   readonly conditions: Conditions;
   readonly phase: () => NodeStatus['phase'];
   readonly workloads: () => readonly WorkloadStatus[];
+  /** False while one of these capabilities is on its way to the server: its workload is not there yet. */
+  readonly reached: (capabilities: readonly string[]) => boolean;
   readonly offers: () => readonly string[];
   readonly others: () => readonly Condition[];
   /** The trust document that counts and the log this node vouches for. */
   readonly trust: Pick<TrustRoom, 'now' | 'logHead'>;
-  readonly limits: 'cgroup' | 'watchdog';
-  readonly layers: readonly LayerState[];
+  readonly sandbox: Pick<Sandbox, 'limits' | 'layers'>;
   readonly heartbeatSeconds: number;
   readonly http: () => string | undefined;
   readonly sealingKey: string;
@@ -40,7 +41,9 @@ const DISK_LOW = 0.05;
 export function statusReader(from: StatusSources): () => NodeStatus {
   const { config, conditions, clock } = from;
   return () => {
-    const workloads = [...from.workloads()];
+    const workloads = from
+      .workloads()
+      .map((w) => (w.converged && !from.reached(w.capabilities) ? { ...w, converged: false } : w));
     const machine = from.machine.read();
     for (const { kind, name, state, reason } of workloads) {
       const subject = `${kind}.${name}`;
@@ -79,8 +82,8 @@ export function statusReader(from: StatusSources): () => NodeStatus {
       conditions: all,
       ...trustFacts(from.trust),
       workloads,
-      limits: from.limits,
-      layers: [...from.layers],
+      limits: from.sandbox.limits,
+      layers: [...from.sandbox.layers],
       startedAt: from.startedAt,
       at: new Date(clock.now()).toISOString(),
       heartbeatSeconds: from.heartbeatSeconds,

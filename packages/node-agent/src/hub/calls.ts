@@ -5,6 +5,7 @@
  * K1. A capability is subscribed exactly while a ready replica offers it, so NATS routes around a node that cannot serve.
  * K2. Every message gets one answer: JSON, or a problem document with the services-protocol headers.
  * K3. The deadline of the caller travels on: a call that waited too long is not begun.
+ * K4. What is said to be offered can be called: a subscription counts from when the server has said that it has it.
  */
 import {
   CALL_ID_HEADER,
@@ -35,6 +36,8 @@ interface Answer {
 export interface CallServer {
   /** Capabilities to serve from now on. */
   offer(capabilities: readonly string[]): void;
+  /** False while one of these is on its way to the server. What is not offered now, or without a connection, keeps nobody waiting. */
+  reached(capabilities: readonly string[]): boolean;
   counts(): ReadonlyMap<string, EndpointCount>;
   /** Takes every call subject back; calls under way are still answered. */
   stop(): Promise<void>;
@@ -55,12 +58,24 @@ export interface CallServerDeps {
   readonly monotonic: () => number;
   /** What an answer waits for, while the link to the hub is being changed; undefined: nothing. */
   readonly hold?: () => Promise<void> | undefined;
+  /** Told when more of what is offered has reached the server. */
+  readonly arrived?: () => void;
 }
 
-export function createCallServer({ leaf, instance, route, monotonic, hold = () => undefined }: CallServerDeps): CallServer {
+/** What one connection holds. */
+interface Held {
+  readonly connection: NatsConnection;
+  readonly subscriptions: Map<string, Subscription[]>;
+  /** Sent, and not known to be at the server. */
+  readonly travelling: Set<string>;
+  asking: boolean;
+}
+
+export function createCallServer(deps: CallServerDeps): CallServer {
+  const { leaf, instance, route, monotonic, hold = () => undefined, arrived = () => {} } = deps;
   const counts = new Map<string, EndpointCount>();
   let offered: ReadonlySet<string> = new Set();
-  let held: { readonly connection: NatsConnection; readonly subscriptions: Map<string, Subscription[]> } | undefined;
+  let held: Held | undefined;
 
   /** The hot path of the node: one promise of its own, no text decoded or encoded twice. */
   const answer = (message: Msg, capability: string, count: EndpointCount) => {
@@ -117,17 +132,40 @@ export function createCallServer({ leaf, instance, route, monotonic, hold = () =
   const sync = () => {
     const connection = leaf.current();
     if (!connection) return;
-    if (held?.connection !== connection) held = { connection, subscriptions: new Map() };
-    const { subscriptions } = held;
+    if (held?.connection !== connection) held = { connection, subscriptions: new Map(), travelling: new Set(), asking: false };
+    const { subscriptions, travelling } = held;
     for (const capability of offered) {
-      if (!subscriptions.has(capability)) subscriptions.set(capability, subscribe(connection, capability));
+      if (subscriptions.has(capability)) continue;
+      subscriptions.set(capability, subscribe(connection, capability));
+      travelling.add(capability);
     }
     for (const [capability, list] of subscriptions) {
       if (offered.has(capability)) continue;
       subscriptions.delete(capability);
+      travelling.delete(capability);
       // Drain, not unsubscribe: what the server has already routed here is still answered.
       for (const subscription of list) void subscription.drain().catch(() => {});
     }
+    ask(held);
+  };
+
+  /** One question at a time: what is sent meanwhile goes with the next. A connection lost meanwhile asks when it is found again. */
+  const ask = (of: Held) => {
+    const { connection, travelling } = of;
+    if (of.asking || travelling.size === 0) return;
+    of.asking = true;
+    const sent = [...travelling];
+    connection.flush().then(
+      () => {
+        of.asking = false;
+        for (const capability of sent) travelling.delete(capability);
+        ask(of);
+        arrived();
+      },
+      () => {
+        of.asking = false;
+      },
+    );
   };
   leaf.onChange(sync);
 
@@ -136,11 +174,16 @@ export function createCallServer({ leaf, instance, route, monotonic, hold = () =
       offered = new Set(capabilities);
       sync();
     },
+    reached: (capabilities) => {
+      const travelling = leaf.current() === held?.connection ? held?.travelling : undefined;
+      return !travelling?.size || !capabilities.some((capability) => travelling.has(capability));
+    },
     counts: () => counts,
     async stop() {
       offered = new Set();
       const all = [...(held?.subscriptions.values() ?? [])].flat();
       held?.subscriptions.clear();
+      held?.travelling.clear();
       await Promise.all(all.map((subscription) => subscription.drain().catch(() => {})));
     },
   };
