@@ -12,7 +12,6 @@ import { enrolCommand } from './enrol/command.ts';
 import { demandIdentity } from './enrol/identity.ts';
 import { loadSealingKey } from './host/sealing-key.ts';
 import { startNode } from './node.ts';
-import { goAhead } from './sandbox/priority.ts';
 
 const USAGE = `Usage: cim-node-agent --config FILE
 
@@ -62,7 +61,6 @@ async function main(): Promise<void> {
     },
     pino.destination({ fd: 2, sync: true }),
   );
-  goAhead(process.pid);
   const node = await startNode({
     config,
     clock: systemClock,

@@ -52,6 +52,7 @@ export function pairOf(maxReply: number, hear: (message: ToCell, write: (bytes: 
     allowanceBytes: 2 ** 30,
     page: 4096,
     startMs: 5_000,
+    computes: () => {},
     onEnd: () => {},
   });
   const write = (bytes: Buffer) => {

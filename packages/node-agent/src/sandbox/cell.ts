@@ -42,6 +42,8 @@ export interface CellOptions {
   readonly page: number;
   /** Longest time from birth to ready, ms. */
   readonly startMs: number;
+  /** Told at every look at which the cell computed. */
+  readonly computes: () => void;
   /** The cell is gone. */
   readonly onEnd: (cell: Cell) => void;
 }
@@ -125,7 +127,7 @@ export class Cell implements Slot {
       else void clock.after(process.words.destroyed ? 0 : LAST_WORDS_MS, () => this.#end(''));
       process.words.once('close', () => this.#end(''));
     });
-    this.#standing = createStanding(() => this.pid, placeInKernel(options.group?.behind));
+    this.#standing = createStanding(() => this.pid, placeInKernel(options.group?.behind), options.computes);
     process.onStarted(() => this.#standing.born());
   }
 

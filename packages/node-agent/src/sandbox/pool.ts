@@ -24,6 +24,7 @@ import { Cell } from './cell.ts';
 import { type CgroupPlaces, type Cgroups, findCgroups } from './cgroup.ts';
 import { languageOf } from './opening.ts';
 import { passivating } from './passive.ts';
+import { createOwnStanding } from './priority.ts';
 import type { Replica } from './replica.ts';
 import type { Inspection, Isolate, OpenOptions, Sandbox } from './sandbox.ts';
 import { pageBytes } from './watchdog.ts';
@@ -75,6 +76,7 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
   ];
   const cells = new Set<Cell>();
   const spares = new Set<Cell>();
+  const own = createOwnStanding(clock);
   let made = 0;
   let looks = 0;
   let watch: Timer | undefined;
@@ -98,6 +100,7 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
       allowanceBytes,
       page,
       startMs,
+      computes: own.computes,
       onEnd(ended) {
         cells.delete(ended);
         if (spares.delete(ended)) later();
@@ -241,6 +244,7 @@ export function createSandbox({ clock, log, config, cellEntry, cgroup }: Sandbox
       log.error({ left: cells.size, error: (error as Error).message }, 'cells were left to the kernel to end'),
     );
     watch?.cancel();
+    own.stop();
     launcher.stop();
   }
 

@@ -10,10 +10,12 @@
  *     Time it waited counts, or ten cells that fight for two cores would all look modest. A short burst does not.
  * Y3. Of the ways to say it to the kernel every one that works is used: the place of the cell's cgroup, the weight of its session (autogroup),
  *     of its threads (nice). The last cannot be taken back without a right the daemon may not have: only a cell that did compute gets it.
- * Y4. The daemon itself goes ahead of all of them, where the kernel lets it and its session is nobody else's.
+ * Y4. The daemon goes ahead of everybody from the first look at which a cell computes until a while after the last, where the kernel lets it and its session is nobody else's.
+ *     Not otherwise: who is let in at every message takes them one by one, and many calls cost more so.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
+import type { Clock, Timer } from '@cim/contracts';
 
 /** Share of the time, over about a second, above which a cell counts as computing, and below which it counts as answering again. */
 const BUSY = 0.5;
@@ -83,19 +85,66 @@ function session(pid: number, priority: number): boolean {
 }
 
 /**
- * Puts this process ahead of what it begins. Its threads are left as they are: what it begins would be born with their priority. Not for one
- * whose session somebody else leads, such as a shell. @param pid our own
+ * Puts this process ahead of others. Its threads are left as they are: what it begins would be born with their priority. Not for one whose
+ * session somebody else leads, such as a shell.
+ * @returns puts it back where it was
  */
-export function goAhead(pid: number): void {
+export function goAhead(): () => void {
+  const back = (to: string) => {
+    try {
+      writeFileSync('/proc/self/autogroup', to);
+    } catch {
+      // As below.
+    }
+  };
   try {
     // pid (name) state parent group session
-    const [, , , session] = readFileSync('/proc/self/stat', 'latin1')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-    if (Number(session) === pid) writeFileSync('/proc/self/autogroup', `${AHEAD}`);
+    const stat = readFileSync('/proc/self/stat', 'latin1');
+    const [, , , session] = stat.replace(/^.*\) /s, '').split(' ');
+    const before = /nice (-?\d+)/.exec(readFileSync('/proc/self/autogroup', 'latin1'))?.[1];
+    if (before === undefined || Number(session) !== Number.parseInt(stat, 10)) return () => {};
+    writeFileSync('/proc/self/autogroup', `${AHEAD}`);
+    return () => back(before);
   } catch {
     // No such thing, or not ours to say: then its cells are put behind, and that is all.
+    return () => {};
   }
+}
+
+/** Where the daemon itself stands (Y4). */
+export interface OwnStanding {
+  /** Told at every look at which a cell computed. */
+  computes(): void;
+  stop(): void;
+}
+
+/** How long the daemon stays ahead after a cell computed, ms: who is ended for it often comes again. */
+const LINGER_MS = 10_000;
+
+/** @param ahead puts the daemon ahead. @returns puts it back */
+export function createOwnStanding(clock: Clock, ahead: () => () => void = goAhead): OwnStanding {
+  let until = 0;
+  let timer: Timer | undefined;
+  let back = () => {};
+  const wait = () => {
+    const left = until - clock.monotonic();
+    timer = left > 0 ? clock.after(left, wait) : undefined;
+    if (!timer) back();
+  };
+  return {
+    computes() {
+      until = clock.monotonic() + LINGER_MS;
+      if (timer) return;
+      back = ahead();
+      wait();
+    },
+    stop() {
+      if (!timer) return;
+      timer.cancel();
+      timer = undefined;
+      back();
+    },
+  };
 }
 
 function threads(pid: number, priority: number): void {
@@ -113,10 +162,11 @@ export interface Standing {
   look(elapsedMs: number): void;
 }
 
-/** @param pid the process, asked when needed */
+/** @param pid the process, asked when needed. @param computes told at every look at which it did for most of the time since the last */
 export function createStanding(
   pid: () => number,
   say: Placing,
+  computes: () => void,
   read: (pid: number) => Scheduled | undefined = scheduled,
 ): Standing {
   // Between calm and busy: what comes decides.
@@ -137,7 +187,9 @@ export function createStanding(
       if (last === undefined) return;
       // A long pause between two looks counts for as many short ones.
       const kept = MEMORY ** (elapsedMs / 100);
-      load = kept * load + (1 - kept) * shareOf(last, now, elapsedMs);
+      const share = shareOf(last, now, elapsedMs);
+      if (share > BUSY) computes();
+      load = kept * load + (1 - kept) * share;
       const was = place;
       if (load > BUSY) place = 'computing';
       else if (load < CALM) place = 'calm';

@@ -16,7 +16,13 @@ let arrivals: number;
 beforeEach(async () => {
   server = await natsServer({});
   arrivals = 0;
-  leaf = createLeaf({ clock: systemClock, log: silentLogger, config: { url: server.url }, name: 'test', inboxPrefix: '_INBOX.x' });
+  leaf = createLeaf({
+    clock: systemClock,
+    log: silentLogger,
+    config: { url: server.url },
+    name: 'test',
+    inboxPrefix: '_INBOX.x',
+  });
   calls = createCallServer({
     leaf,
     instance: 'cim-a',

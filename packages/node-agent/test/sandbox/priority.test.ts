@@ -4,11 +4,13 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { manualClock } from '@cim/testkit';
 import { expect, test } from 'vitest';
-import { createStanding, placeInKernel, type Scheduled, scheduled } from '../../src/sandbox/priority.ts';
+import { createOwnStanding, createStanding, placeInKernel, type Scheduled, scheduled } from '../../src/sandbox/priority.ts';
 
 function cell(refuse: () => boolean = () => false) {
   const set: string[] = [];
+  let told = 0;
   let now: Scheduled = { ranMs: 0, waitedMs: 0, pauses: 0 };
   const standing = createStanding(
     () => 7,
@@ -18,6 +20,7 @@ function cell(refuse: () => boolean = () => false) {
       set.push(place);
       return true;
     },
+    () => void told++,
     () => now,
   );
   /** @param ran, waited shares of the time. @param each ms on a core between two pauses */
@@ -32,7 +35,7 @@ function cell(refuse: () => boolean = () => false) {
     looks(20, 0);
     set.length = 0;
   };
-  return { set, standing, looks, forward };
+  return { set, told: () => told, standing, looks, forward };
 }
 
 test('born a little behind, and forward after a while of calm; not after less', () => {
@@ -99,24 +102,64 @@ test('what the kernel did not take is said again at the next look', () => {
   expect(set).toEqual(['computing']);
 });
 
-test('a daemon goes ahead of its cells where its session is its own, and takes no shell along', () => {
+test('a daemon goes ahead where its session is its own, takes no shell along, and comes back to where it was', () => {
   const file = fileURLToPath(new URL('../../src/sandbox/priority.ts', import.meta.url));
   const script = `import { readFileSync } from 'node:fs'; import { getPriority } from 'node:os';
 import { goAhead } from ${JSON.stringify(file)};
     const session = () => { try { return /nice (\\S+)/.exec(readFileSync('/proc/self/autogroup', 'latin1'))?.[1]; } catch {} };
-    const before = session(); goAhead(process.pid);
-    console.log(JSON.stringify({ before, after: session(), own: getPriority() }));`;
+    const before = session(); const back = goAhead(); const ahead = session(); back();
+    console.log(JSON.stringify({ before, ahead, after: session(), own: getPriority() }));`;
   const run = (first: readonly string[]) => {
     const words = [...first, process.execPath, '--no-warnings', '--input-type=module', '-e', script];
-    return JSON.parse(execFileSync(words[0]!, words.slice(1), { encoding: 'utf8', timeout: 20_000 })) as Record<string, unknown>;
+    return JSON.parse(execFileSync(words[0]!, words.slice(1), { encoding: 'utf8', timeout: 20_000 })) as Record<
+      string,
+      unknown
+    >;
   };
   // Each asks for its own session: the first of a machine or container has no weight to see, though every one after it has.
-  const ours = run([]);
-  expect(ours).toEqual({ before: ours['before'], after: ours['before'], own: getPriority() });
-  const led = run(['setsid', '--wait']);
+  const { before: ours } = run([]);
+  expect(run([])).toEqual({ before: ours, ahead: ours, after: ours, own: getPriority() });
+  const { before, ...led } = run(['setsid', '--wait']);
   // Only who is root may go ahead; and only where sessions are weighed at all is there something to see.
-  const after = led['before'] === undefined ? undefined : process.getuid!() === 0 ? '-10' : led['before'];
-  expect(led).toEqual({ before: led['before'], after, own: getPriority() });
+  const ahead = before === undefined ? undefined : process.getuid!() === 0 ? '-10' : before;
+  expect(led).toEqual({ ahead, after: before, own: getPriority() });
+});
+
+test('the daemon is ahead while a cell computes and ten seconds longer, and not before', async () => {
+  const clock = manualClock();
+  const said: string[] = [];
+  const own = createOwnStanding(clock, () => {
+    said.push('ahead');
+    return () => void said.push('back');
+  });
+  own.stop();
+  expect(said).toEqual([]);
+  for (let looks = 0; looks < 300; looks++) {
+    own.computes();
+    await clock.advance(100);
+  }
+  await clock.advance(9_899);
+  expect(said).toEqual(['ahead']);
+  await clock.advance(1);
+  expect(said).toEqual(['ahead', 'back']);
+  own.computes();
+  expect(said).toEqual(['ahead', 'back', 'ahead']);
+  own.stop();
+  own.stop();
+  expect(said).toEqual(['ahead', 'back', 'ahead', 'back']);
+  expect(clock.waiting()).toBe(0);
+});
+
+test('who computes is told of at the first look, and at every one; who answers many short calls is not', () => {
+  const { told, looks, forward } = cell();
+  forward();
+  looks(100, 0.9, { each: 0.5 });
+  looks(100, 0.45);
+  expect(told()).toBe(0);
+  looks(1, 0.9);
+  expect(told()).toBe(1);
+  looks(5, 0.2, { waited: 0.7 });
+  expect(told()).toBe(6);
 });
 
 test('a real process: what it did is counted, and it is put behind and forward, and we are not', async () => {
