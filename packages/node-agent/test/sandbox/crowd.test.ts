@@ -57,3 +57,15 @@ test('those that load for ever are ended for it, and who waited behind them is n
   const opened = await Promise.all(honest);
   expect(await Promise.all(opened.map((isolate, i) => ask(isolate, i)))).toEqual([0, 1, 2, 3]);
 });
+
+test('what starting and opening left behind is given back in a moment of calm, and calls go on', {
+  timeout: 60_000,
+}, async () => {
+  sandbox = sandboxOf({ spareCells: 1 });
+  await sandbox.start();
+  const isolate = await sandbox.open(openOf({ source: 'return input;' }, { isolation: 'dedicated' }));
+  expect(await ask(isolate, 1)).toBe(1);
+  const before = pssMib(isolate.cellPid);
+  expect(await soon(() => pssMib(isolate.cellPid) < before - 1.5, 15_000)).toBe(true);
+  expect(await ask(isolate, 2)).toBe(2);
+});

@@ -23,6 +23,8 @@ const SOCKET = 3;
 const LOGS = 16;
 /** How long after an opening the next isolate is made ready, ms. */
 const REFILL_MS = 200;
+/** What an opening leaves behind is given back when nothing has been called for so long, ms. */
+const CALM_MS = 1_000;
 /** How long after the greeting a rehearsal begins, ms: who waits for this very cell asks sooner. */
 const REHEARSE_MS = 50;
 
@@ -32,7 +34,7 @@ const library = openLibrary(join(home, 'library'));
 const prelude: Prelude = { source: readFileSync(join(home, 'prelude.js'), 'latin1'), compiled: undefined, library };
 const reader = new FrameReader(TO_CELL_LIMIT);
 const spare = createSpare(prelude);
-const passed = createLitter();
+const litter = createLitter();
 const guests = new Map<number, Guest>();
 /** Isolates with something to do, in the order it came. */
 const queue = new Set<number>();
@@ -42,6 +44,9 @@ let logs = 0;
 let pumping = false;
 let ponged = false;
 let refill: NodeJS.Timeout | undefined;
+let clearing: NodeJS.Timeout | undefined;
+/** Entries since the last look of {@link clearSoon}. */
+let entries = 0;
 
 /** By the kernel where it may signal itself; else, as the first process of its namespace or under a filter, by an abort. */
 const end = () => {
@@ -55,7 +60,7 @@ const end = () => {
 const send = (message: FromCell) => {
   const bytes = encodeFromCell(message);
   port.send(bytes);
-  passed(bytes.length);
+  litter.passed(bytes.length);
 };
 
 function mark(isolate: number): void {
@@ -94,8 +99,16 @@ function open(message: ToCell & { kind: 'open' }): void {
   if (fault) guest.dispose();
   else guests.set(isolate, guest);
   send({ kind: 'opened', isolate, fault });
+  clearSoon();
   // Not at once: the first call of what was opened comes before the next opening.
   if (message.opening.neighbours === true) refill = setTimeout(() => spare.keep(message.opening.memoryMb), REFILL_MS);
+}
+
+/** Starting Node and opening an isolate leave as much behind as the cell goes on needing: for a cell that idles, a fifth of what it takes. */
+function clearSoon(): void {
+  clearTimeout(clearing);
+  entries = 0;
+  clearing = setTimeout(() => (entries > 0 ? clearSoon() : litter.clear()), CALM_MS);
 }
 
 const mapped = (sourceMap: string): string =>
@@ -142,6 +155,7 @@ function pump(): void {
     const guest = guests.get(isolate);
     if (!guest?.waiting) continue;
     mark(isolate);
+    entries += 1;
     guest.work();
     if (guest.waiting && guests.has(isolate)) queue.add(isolate);
     break;
@@ -159,7 +173,7 @@ function batch(): void {
 }
 
 const receive = (chunk: Buffer) => {
-  passed(chunk.length);
+  litter.passed(chunk.length);
   port.hold();
   reader.push(chunk, (frame) => take(decodeToCell(frame)));
   // That the thread was free is said before it is taken again.

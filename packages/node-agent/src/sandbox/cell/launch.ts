@@ -48,6 +48,8 @@ const FLAGS = [
   '--no-warnings',
   // One helper thread for garbage collection and compiling: cells are many, cores are few.
   '--v8-pool-size=1',
+  // Two megabytes of the engine's own code, copied into each process so that calls of it are near: no call of ours got quicker by it.
+  '--no-short-builtin-calls',
   '--permission',
   '--allow-addons',
 ];
