@@ -1,8 +1,9 @@
 /**
  * A 64 MiB bundle: publish (verified, over HTTP) over a raw object-store put, and pull to the leaf (verified, on disk, fsynced) over the
- * same chunks got raw on the leaf: in batches, neither hashed nor kept.
+ * same chunks got raw on the leaf: in batches, hashed natively as a client of the object store does (NATS ADR-20), not kept. The pull counts from
+ * the moment the desired document is at the hub; what the order costs before that is in the rows on deploys.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { dataOf, hubInboxPrefix, objectName, streamName, topology } from '@cim/contracts';
 import { jetstream } from '@nats-io/jetstream';
 import { Objm, setSha256Backend } from '@nats-io/obj';
@@ -30,18 +31,22 @@ export async function bundleRows(world: World, rounds: number): Promise<Row[]> {
     put.push(await seconds(() => raw.putBlob({ name: `raw-${round}` }, bundle.bytes)));
     publish.push(await seconds(() => world.alchemist.publish(bundle)));
     const { nuid, chunks } = (await store.info(objectName(bundle.digest)))!;
-    get.push(await seconds(() => rawGet(world, nuid, chunks)));
-    // From the order to deploy to the event that the bundle is pulled, verified and on disk.
-    const fetched = new Promise<void>((resolve) => {
-      world.leaf.subscribe(`cim.v1.evt.${world.instance}.bundle.${name}.fetched`, { max: 1, callback: () => resolve() });
+    get.push(await seconds(() => rawGet(world, nuid, chunks, bundle.digest)));
+    // From the desired document at the hub to the event that the bundle is pulled, verified and on disk.
+    const ordered = new Promise<number>((resolve) => {
+      const subject = `$KV.${topology.desired.name}.${world.instance}.agent.${name}`;
+      world.hub.subscribe(subject, { max: 1, callback: () => resolve(performance.now()) });
     });
-    await world.leaf.flush();
-    pull.push(
-      await seconds(async () => {
-        await world.alchemist.deploy({ name, instance: world.instance, wait: false });
-        await fetched;
-      }),
-    );
+    const fetched = new Promise<number>((resolve) => {
+      world.leaf.subscribe(`cim.v1.evt.${world.instance}.bundle.${name}.fetched`, {
+        max: 1,
+        callback: () => resolve(performance.now()),
+      });
+    });
+    await Promise.all([world.leaf.flush(), world.hub.flush()]);
+    await world.alchemist.deploy({ name, instance: world.instance, wait: false });
+    const begun = await ordered;
+    pull.push(((await fetched) - begun) / 1000);
     await world.alchemist.undeploy({ name, instance: world.instance });
     await raw.delete(`raw-${round}`);
   }
@@ -53,17 +58,19 @@ export async function bundleRows(world: World, rounds: number): Promise<Row[]> {
 }
 
 /** Every chunk of an object, through the leaf, by as bare a client as can be: batches of direct gets (NATS ADR-31), one after the other. */
-async function rawGet({ asNode, instance }: World, nuid: string, chunks: number): Promise<void> {
+async function rawGet({ asNode, instance }: World, nuid: string, chunks: number, digest: string): Promise<void> {
+  const hash = createHash('sha256');
   let from = 1;
   let left = chunks;
   while (left > 0) {
     const inbox = createInbox(hubInboxPrefix('node', instance));
     const done = Promise.withResolvers<void>();
     const batch = asNode.subscribe(inbox, {
-      callback: (error, { headers }) => {
+      callback: (error, { headers, data }) => {
         if (error) return done.reject(error);
         if (headers?.code)
           return headers.code === 204 ? done.resolve() : done.reject(new Error(`raw get: ${headers.description}`));
+        hash.update(data);
         from = Number(headers?.get('Nats-Sequence')) + 1;
         left--;
       },
@@ -73,6 +80,7 @@ async function rawGet({ asNode, instance }: World, nuid: string, chunks: number)
     await done.promise;
     batch.unsubscribe();
   }
+  if (!digest.endsWith(hash.digest('hex'))) throw new Error('raw get: other bytes than were put');
 }
 
 async function seconds(work: () => Promise<unknown>): Promise<number> {
