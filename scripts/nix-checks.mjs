@@ -25,7 +25,7 @@ export const checks = [
   { name: 'negative table', run: negatives },
   { name: 'options are described', run: (context) => checkOptions(context, { evaluate, Skipped }) },
   { name: 'options and permissions match packages/contracts', run: (context) => checkSchema(context, { evaluate, Skipped }) },
-  { name: 'builds: nats-server -t, cim-node-agent --check', run: builds },
+  { name: "builds: nats-server -t, and each daemon's --check", run: builds },
   { name: 'secrets are generated and written so that nats-server takes them', run: secretScripts },
   { name: 'hub and leaf join on loopback, nobody gets in without a secret', run: joinLeaf },
   { name: 'alert rules: promtool', run: alertRules },

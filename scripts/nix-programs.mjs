@@ -34,37 +34,57 @@ async function toolFolders() {
   };
 }
 
-/** Carries out each build script, as Nix would, with the programs of this machine. */
+/** Carries out a build script, as Nix would, with the programs of this machine. @returns its exit code, what it said, and what it made */
+async function carryOut(context, tools, machine, { name: file, script, text }) {
+  const folder = join(context.scratch, 'builds', machine);
+  mkdirSync(folder, { recursive: true });
+  const env = {
+    PATH: tools.path,
+    TMPDIR: folder,
+    HOME: folder,
+    textPath: join(folder, `${file}.text`),
+    out: join(folder, file),
+  };
+  writeFileSync(env.textPath, text);
+  const { code, output } = await capture('bash', ['-euo', 'pipefail', '-c', script], { env, cwd: folder, timeoutMs: EVALUATE_MS });
+  return { code, output, made: code === 0 ? readFileSync(env.out, 'utf8') : undefined };
+}
+
 export async function builds(context) {
   if (!existsSync(join(ROOT, 'packages/node-agent/dist/main.js'))) throw new Skipped('packages are not built; npm run build');
   const tools = await toolFolders();
   let count = 0;
   const wrong = [];
   for (const [name, machine] of Object.entries(evaluated(context))) {
-    for (const { name: file, script, text } of machine.builds) {
-      const folder = join(context.scratch, 'builds', name);
-      mkdirSync(folder, { recursive: true });
-      const env = {
-        PATH: tools.path,
-        TMPDIR: folder,
-        HOME: folder,
-        textPath: join(folder, `${file}.text`),
-        out: join(folder, file),
-      };
-      writeFileSync(env.textPath, text);
-      const { code, output } = await capture('bash', ['-euo', 'pipefail', '-c', script], {
-        env,
-        cwd: folder,
-        timeoutMs: EVALUATE_MS,
-      });
-      if (code !== 0) wrong.push(`${name}: ${file}:\n${output.trim()}`);
-      else if (readFileSync(env.out, 'utf8') !== text)
-        wrong.push(`${name}: ${file}: what is installed is not what was written`);
+    for (const build of machine.builds) {
+      const { code, output, made } = await carryOut(context, tools, name, build);
+      if (code !== 0) wrong.push(`${name}: ${build.name}:\n${output.trim()}`);
+      else if (made !== build.text) wrong.push(`${name}: ${build.name}: what is installed is not what was written`);
       count++;
     }
   }
   if (wrong.length > 0) throw new Error(wrong.join('\n'));
-  return `${count} files of ${Object.keys(evaluated(context)).length} machines`;
+  const refused = await refusals(context, tools);
+  return `${count} files of ${Object.keys(evaluated(context)).length} machines; ${refused} with a wrong key refused`;
+}
+
+/** Keys that pass the module, since a daemon may know more than its module does, and that no daemon knows. */
+const MISSPELT = {
+  'cim-registry.json': ['hub', 'cim.registry.settings.limits.maxBundel = "1Mi";', 'maxBundel'],
+  'cim-node-agent.json': ['leaf', 'cim.nodeAgent.settings.sandbox.memmory = "1Gi";', 'memmory'],
+};
+
+/** A key nobody knows fails the build of the machine, and is named. @returns how many were tried */
+async function refusals(context, tools) {
+  for (const [file, [example, line, key]] of Object.entries(MISSPELT)) {
+    const machine = await evaluate(context, `o.machine [ ${join(ROOT, `examples/${example}.nix`)} { ${line} } ]`);
+    const build = machine.builds.find(({ name }) => name === file);
+    if (build === undefined) throw new Error(`${example}: no build of ${file}`);
+    const { code, output } = await carryOut(context, tools, `misspelt-${example}`, build);
+    if (code === 0) throw new Error(`${example}: ${line} was built`);
+    if (!output.includes(key)) throw new Error(`${example}: ${line} was refused without a word of ${key}:\n${output.trim()}`);
+  }
+  return Object.keys(MISSPELT).length;
 }
 
 /** Runs the machine's own scripts in a folder that stands for /, then lets nats-server read the result. */

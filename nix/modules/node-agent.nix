@@ -41,19 +41,12 @@ let
       inherit default example description;
     };
 
-  text = builtins.toJSON (withoutNull cfg.settings);
-  configFile = pkgs.runCommand "cim-node-agent.json" {
-    inherit text;
-    passAsFile = [ "text" ];
-    nativeBuildInputs = lib.optional cfg.validateConfig cfg.package;
-  } (
-    lib.optionalString cfg.validateConfig ''
-      cim-node-agent --config "$textPath" --check
-    ''
-    + ''
-      cp "$textPath" "$out"
-    ''
-  );
+  checked = import ./checked-config.nix { inherit lib pkgs; };
+  configFile = checked.file {
+    program = "cim-node-agent";
+    inherit (cfg) package settings;
+    validate = cfg.validateConfig;
+  };
 in
 {
   options.cim.nodeAgent = {
@@ -70,12 +63,7 @@ in
       example = literalExpression "inputs.cim.packages.x86_64-linux.node-agent";
       description = "Package with {command}`cim-node-agent`.";
     };
-    validateConfig = mkOption {
-      type = types.bool;
-      default = true;
-      example = false;
-      description = "Whether the build of the machine runs {command}`cim-node-agent --check` on the configuration.";
-    };
+    validateConfig = checked.option "cim-node-agent";
     openFirewall = mkOption {
       type = types.bool;
       default = false;

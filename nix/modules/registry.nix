@@ -12,7 +12,6 @@ let
   cfg = config.cim.registry;
   nats = config.services.nats;
   json = pkgs.formats.json { };
-  withoutNull = import ./without-null.nix { inherit lib; };
   credentialsDirectory = "/run/credentials/cim-registry.service";
   guarded = nats.enable && cfg.ownLogin;
 
@@ -25,13 +24,12 @@ let
 
   extra = import ./settings/registry.nix { inherit lib json optional; };
 
-  text = builtins.toJSON (withoutNull cfg.settings);
-  configFile = pkgs.runCommand "cim-registry.json" {
-    inherit text;
-    passAsFile = [ "text" ];
-  } ''
-    cp "$textPath" "$out"
-  '';
+  checked = import ./checked-config.nix { inherit lib pkgs; };
+  configFile = checked.file {
+    program = "cim-registry";
+    inherit (cfg) package settings;
+    validate = cfg.validateConfig;
+  };
 in
 {
   options.cim.registry = {
@@ -43,6 +41,7 @@ in
       example = literalExpression "inputs.cim.packages.x86_64-linux.registry";
       description = "Package with {command}`cim-registry`.";
     };
+    validateConfig = checked.option "cim-registry";
     openFirewall = mkOption {
       type = types.bool;
       default = false;
