@@ -46,7 +46,11 @@ async function carryOut(context, tools, machine, { name: file, script, text }) {
     out: join(folder, file),
   };
   writeFileSync(env.textPath, text);
-  const { code, output } = await capture('bash', ['-euo', 'pipefail', '-c', script], { env, cwd: folder, timeoutMs: EVALUATE_MS });
+  const { code, output } = await capture('bash', ['-euo', 'pipefail', '-c', script], {
+    env,
+    cwd: folder,
+    timeoutMs: EVALUATE_MS,
+  });
   return { code, output, made: code === 0 ? readFileSync(env.out, 'utf8') : undefined };
 }
 

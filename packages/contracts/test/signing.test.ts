@@ -316,6 +316,17 @@ describe('a signed desired document', () => {
     );
   });
 
+  it('is not good for what an engine read that takes one name for another', () => {
+    // Since V8 12.8 JSON.parse may do that: a name that begins with an escape becomes one it has seen in that place (nodejs/node#63785).
+    const one = Desired.parse(desiredInput({ config: { before: 1, '"': 2 } }));
+    const signatures = [signDesired(one, ops)];
+    const text = JSON.stringify(one);
+    JSON.parse('{"before":1,"\\\\":2}');
+    const read = Desired.parse(JSON.parse(text));
+    const code = Object.hasOwn(read.config as object, '"') ? undefined : 'signature-invalid';
+    expect(codeOf(() => verifyDesired(read, signatures, trust(ops)))).toBe(code);
+  });
+
   it('has a signature its schema takes', () => {
     expect(Signature.parse(signature)).toEqual(signature);
   });
