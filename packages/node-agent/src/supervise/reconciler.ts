@@ -4,7 +4,7 @@
  * Promises:
  * L1. Level-triggered: why it was woken does not matter. Wakes that come together are one pass; passes never overlap.
  * L2. A pass waits for nothing: what a step begins reports back by waking the loop again.
- * L3. A pass that throws is logged and tried again; heavy planning never takes more than half of the daemon's time.
+ * L3. A pass that throws is logged and tried again; heavy planning never takes more than a quarter of the daemon's time.
  */
 import type { Clock, Logger, Timer } from '@cim/contracts';
 import type { Capacity } from '../core/admit.ts';
@@ -37,8 +37,10 @@ export interface Reconciler {
   stop(): void;
 }
 
-/** A pass shorter than this is followed by the next at once, ms. */
+/** A rest shorter than this is none, ms: a few milliseconds of planning are no burden, and a timer is no shorter. */
 const LIGHT_MS = 2;
+/** How many times as long as a pass the rest after it is: with a thousand workloads each of theirs that starts would be a pass over all. */
+const REST = 3;
 /** After a pass that threw, ms. */
 const AGAIN_MS = 1_000;
 
@@ -72,7 +74,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     }
     const ended = clock.monotonic();
     options.observe?.(ended - begun);
-    notBefore = ended + (ended - begun);
+    notBefore = ended + REST * (ended - begun);
     // The state may have become `stopped` in the meantime.
     if ((state as State) !== passing) return;
     state = { kind: 'resting', timer: undefined };
@@ -85,7 +87,6 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     if (state.kind !== 'resting') return;
     state.timer?.cancel();
     const rest = notBefore - clock.monotonic();
-    // A few milliseconds of planning are no burden, and a timer is no shorter.
     if (rest < LIGHT_MS) {
       state = { kind: 'woken', timer: undefined };
       queueMicrotask(pass);

@@ -16,15 +16,14 @@ export interface WorkloadSubscription {
   deliver(subject: string, data: string): Promise<void>;
 }
 
+const NONE: readonly WorkloadSubscription[] = [];
+
 /** Those of one workload; a restart does not take them away, since what arrives meanwhile can wait. */
-export function subscriptionsOf(workload: Workload, router: Router): WorkloadSubscription[] {
+export function subscriptionsOf(workload: Workload, router: Router): readonly WorkloadSubscription[] {
   const { key, kind, name, wanted } = workload;
-  const bundleNow = () => {
-    const edition = workload.serving && workload.editions.get(workload.serving.edition);
-    return edition?.hold.kind !== 'given-up' && edition?.bundle.kind === 'here' ? edition.bundle : undefined;
-  };
-  const bundle = bundleNow();
-  if (!bundle || wanted.state !== 'running') return [];
+  const bundle = wanted.state === 'running' ? servingBundle(workload) : undefined;
+  // Most listen to nothing, and a node has a thousand of them.
+  if (!bundle || bundle.verified.manifest.subscribe.length === 0) return NONE;
   const { manifest } = bundle.verified;
   return manifest.subscribe.map((pattern) => ({
     id: `${key} ${pattern}`,
@@ -34,6 +33,13 @@ export function subscriptionsOf(workload: Workload, router: Router): WorkloadSub
     pattern,
     // The version of the moment, not the one of the time of subscribing.
     deliver: (subject, data) =>
-      router.work(key, bundleNow()?.limits.timeoutMs ?? 0, ({ isolate }) => isolate.message(pattern, subject, data)),
+      router.work(key, servingBundle(workload)?.limits.timeoutMs ?? 0, ({ isolate }) =>
+        isolate.message(pattern, subject, data),
+      ),
   }));
+}
+
+function servingBundle({ serving, editions }: Workload) {
+  const edition = serving && editions.get(serving.edition);
+  return edition?.hold.kind !== 'given-up' && edition?.bundle.kind === 'here' ? edition.bundle : undefined;
 }

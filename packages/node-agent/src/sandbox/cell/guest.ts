@@ -12,7 +12,7 @@ import { FLAG, type GoneReason, type GuestFault, IN, type Opening } from '../pro
 import { entropy } from './entropy.ts';
 import type { Library } from './library.ts';
 import { createStackMap, type StackMap } from './stack-map.ts';
-import { furnish, isolateFor, type Prelude, type Vessel } from './vessel.ts';
+import { compile, furnish, isolateFor, type Prelude, type Vessel } from './vessel.ts';
 
 type Text = string | [string];
 type Door<A extends unknown[]> = ivm.Reference<(...args: A) => Text>;
@@ -204,11 +204,7 @@ export class Guest {
    */
   #partLoader(context: ivm.Context, library: Library): ivm.Callback<(name: string) => unknown> {
     return new ivm.Callback((name: string) => {
-      const part = library.part(name);
-      const { source, compiled } = part;
-      const cached = compiled === undefined ? { produceCachedData: true } : { cachedData: compiled };
-      const script = this.#isolate.compileScriptSync(source, { filename: `${name}.js`, ...cached });
-      part.compiled ??= (script as { readonly cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
+      const script = compile(this.#isolate, `${name}.js`, library.part(name));
       return script.runSync(context, { reference: true }).derefInto({ release: true });
     });
   }

@@ -6,9 +6,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type ivm from 'isolated-vm';
 
-interface Part {
+/** A script of ours with its compiled form: reading it anew for every isolate would be most of what an isolate costs. */
+export interface Part {
   readonly source: string;
-  /** Made by this process of its own source, the first time it was compiled. */
+  /** Made by this process of our own source, the first time it was compiled: code that came from elsewhere is never taken compiled. */
   compiled: ivm.ExternalCopy<ArrayBuffer> | undefined;
 }
 

@@ -5,13 +5,10 @@
 import { setFlagsFromString } from 'node:v8';
 import ivm from 'isolated-vm';
 import type { Opening } from '../protocol.ts';
-import type { Library } from './library.ts';
+import type { Library, Part } from './library.ts';
 
-/** The prelude with its compiled form: reading it anew for every isolate would be most of what an isolate costs. */
-export interface Prelude {
-  readonly source: string;
-  /** Made by this process of our own source, the first time it was compiled: code that came from elsewhere is never taken compiled. */
-  compiled: ivm.ExternalCopy<ArrayBuffer> | undefined;
+/** What every isolate runs first. */
+export interface Prelude extends Part {
   /** What an isolate loads when it first uses it. */
   readonly library: Library;
 }
@@ -32,14 +29,19 @@ export interface Vessel {
 export const isolateFor = (memoryMb: number, inspector = false): ivm.Isolate =>
   new ivm.Isolate({ memoryLimit: Math.max(LEAST_MEMORY_MB, memoryMb), inspector });
 
+/** Compiles a script of ours, from what the engine kept of it where this process has compiled it before. */
+export function compile(isolate: ivm.Isolate, filename: string, of: Part): ivm.Script {
+  const { source, compiled } = of;
+  const cached = compiled === undefined ? { produceCachedData: true } : { cachedData: compiled };
+  const script = isolate.compileScriptSync(source, { filename, ...cached });
+  of.compiled ??= (script as { readonly cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
+  return script;
+}
+
 /** Makes the context and runs the prelude. @throws whatever the isolate's limits cause */
 export function furnish(isolate: ivm.Isolate, prelude: Prelude, inspector = false): Vessel {
-  const { source, compiled } = prelude;
   const context = isolate.createContextSync({ inspector });
-  const cached = compiled === undefined ? { produceCachedData: true } : { cachedData: compiled };
-  const script = whole(() => isolate.compileScriptSync(source, { filename: PRELUDE_NAME, ...cached }));
-  prelude.compiled ??= (script as { readonly cachedData?: ivm.ExternalCopy<ArrayBuffer> }).cachedData;
-  script.runSync(context);
+  whole(() => compile(isolate, PRELUDE_NAME, prelude)).runSync(context);
   return { isolate, context, boot: context.global.getSync('cimBoot', { reference: true }) };
 }
 
