@@ -5,6 +5,8 @@ import { pause, until } from './waiting.ts';
 import { bundleOf, echoEntry, type World, world } from './world.ts';
 
 const DEDICATED = 6;
+/** After that the engine has given back what it does by itself, ms. */
+const SETTLED_MS = 25_000;
 
 /** @param count wakings of each kind */
 export async function asleepRows(count: number): Promise<Row[]> {
@@ -57,6 +59,6 @@ async function dedicatedRow(here: World): Promise<Row> {
     await here.alchemist.deploy({ bundle, instance: here.instance, isolation: 'dedicated' });
     await here.leaf.request(`cim.v1.call.${capability}`, '1', { timeout: 10_000 });
   }
-  await pause(3_000);
+  await pause(SETTLED_MS);
   return atMostRow('memory per idle dedicated workload (PSS)', 'MiB', (cells() - before) / MiB / DEDICATED, 28, 18);
 }
