@@ -4,7 +4,7 @@
  * the moment the desired document is at the hub; what the order costs before that is in the rows on deploys.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { dataOf, hubInboxPrefix, objectName, streamName, topology } from '@cim/contracts';
+import { dataOf, desiredKey, hubInboxPrefix, objectName, streamName, topology } from '@cim/contracts';
 import { jetstream } from '@nats-io/jetstream';
 import { Objm, setSha256Backend } from '@nats-io/obj';
 import { createInbox } from '@nats-io/transport-node';
@@ -34,7 +34,7 @@ export async function bundleRows(world: World, rounds: number): Promise<Row[]> {
     get.push(await seconds(() => rawGet(world, nuid, chunks, bundle.digest)));
     // From the desired document at the hub to the event that the bundle is pulled, verified and on disk.
     const ordered = new Promise<number>((resolve) => {
-      const subject = `$KV.${topology.desired.name}.${world.instance}.agent.${name}`;
+      const subject = `$KV.${topology.desired.name}.${desiredKey({ instance: world.instance, kind: 'agent', name })}`;
       world.hub.subscribe(subject, { max: 1, callback: () => resolve(performance.now()) });
     });
     const fetched = new Promise<number>((resolve) => {

@@ -54,6 +54,7 @@ async function carryOut(context, tools, machine, { name: file, script, text }) {
   return { code, output, made: code === 0 ? readFileSync(env.out, 'utf8') : undefined };
 }
 
+/** Every machine's files are built and are what was written; what no daemon understands is not built. */
 export async function builds(context) {
   if (!existsSync(join(ROOT, 'packages/node-agent/dist/main.js'))) throw new Skipped('packages are not built; npm run build');
   const tools = await toolFolders();

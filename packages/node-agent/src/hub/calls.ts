@@ -62,12 +62,18 @@ export interface CallServerDeps {
   readonly arrived?: () => void;
 }
 
+/** One capability as one connection holds it. */
+interface Offer {
+  readonly subscriptions: readonly Subscription[];
+  /** The server has said that it has them. */
+  arrived: boolean;
+}
+
 /** What one connection holds. */
 interface Held {
   readonly connection: NatsConnection;
-  readonly subscriptions: Map<string, Subscription[]>;
-  /** Sent, and not known to be at the server. */
-  readonly travelling: Set<string>;
+  readonly offers: Map<string, Offer>;
+  /** The server is being asked whether it has what was sent. */
   asking: boolean;
 }
 
@@ -132,33 +138,29 @@ export function createCallServer(deps: CallServerDeps): CallServer {
   const sync = () => {
     const connection = leaf.current();
     if (!connection) return;
-    if (held?.connection !== connection) held = { connection, subscriptions: new Map(), travelling: new Set(), asking: false };
-    const { subscriptions, travelling } = held;
+    if (held?.connection !== connection) held = { connection, offers: new Map(), asking: false };
+    const { offers } = held;
     for (const capability of offered) {
-      if (subscriptions.has(capability)) continue;
-      subscriptions.set(capability, subscribe(connection, capability));
-      travelling.add(capability);
+      if (!offers.has(capability)) offers.set(capability, { subscriptions: subscribe(connection, capability), arrived: false });
     }
-    for (const [capability, list] of subscriptions) {
+    for (const [capability, { subscriptions }] of offers) {
       if (offered.has(capability)) continue;
-      subscriptions.delete(capability);
-      travelling.delete(capability);
+      offers.delete(capability);
       // Drain, not unsubscribe: what the server has already routed here is still answered.
-      for (const subscription of list) void subscription.drain().catch(() => {});
+      for (const subscription of subscriptions) void subscription.drain().catch(() => {});
     }
     ask(held);
   };
 
   /** One question at a time: what is sent meanwhile goes with the next. A connection lost meanwhile asks when it is found again. */
   const ask = (of: Held) => {
-    const { connection, travelling } = of;
-    if (of.asking || travelling.size === 0) return;
+    const sent = of.asking ? [] : [...of.offers.values()].filter(({ arrived }) => !arrived);
+    if (sent.length === 0) return;
     of.asking = true;
-    const sent = [...travelling];
-    connection.flush().then(
+    of.connection.flush().then(
       () => {
         of.asking = false;
-        for (const capability of sent) travelling.delete(capability);
+        for (const offer of sent) offer.arrived = true;
         ask(of);
         arrived();
       },
@@ -175,15 +177,14 @@ export function createCallServer(deps: CallServerDeps): CallServer {
       sync();
     },
     reached: (capabilities) => {
-      const travelling = leaf.current() === held?.connection ? held?.travelling : undefined;
-      return !travelling?.size || !capabilities.some((capability) => travelling.has(capability));
+      const offers = leaf.current() === held?.connection ? held?.offers : undefined;
+      return capabilities.every((capability) => offers?.get(capability)?.arrived !== false);
     },
     counts: () => counts,
     async stop() {
       offered = new Set();
-      const all = [...(held?.subscriptions.values() ?? [])].flat();
-      held?.subscriptions.clear();
-      held?.travelling.clear();
+      const all = [...(held?.offers.values() ?? [])].flatMap(({ subscriptions }) => subscriptions);
+      held?.offers.clear();
       await Promise.all(all.map((subscription) => subscription.drain().catch(() => {})));
     },
   };

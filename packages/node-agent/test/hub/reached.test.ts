@@ -69,6 +69,18 @@ test('what is taken back while it travels keeps nobody waiting', () => {
   expect(calls.reached(['echo.say'])).toBe(true);
 });
 
+test('what is offered again while it travels is asked for again', async () => {
+  server.server.pause();
+  calls.offer(['echo.say']);
+  calls.offer([]);
+  calls.offer(['echo.say']);
+  server.server.resume();
+  await waitFor(() => calls.reached(['echo.say']), 5_000, 'it to arrive');
+  // The first answer was about the first offer.
+  expect(arrivals).toBe(2);
+  expect(await ask('echo.say')).toBe('1');
+});
+
 test('an offer that is lost with the server arrives at the next one', async () => {
   server.server.pause();
   calls.offer(['echo.say']);
