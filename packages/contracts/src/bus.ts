@@ -92,7 +92,7 @@ const SHORT_DETAIL = 500;
  * Answers a request with a fault: problem document and the headers of the services protocol.
  * Never throws: where the connection is gone, the asker's own deadline is the answer.
  */
-export function respondFault(message: Msg, fault: Fault): void {
+export function respondFault(message: Pick<Msg, 'respond'>, fault: Fault): void {
   const headers = newHeaders();
   headers.set(ERROR_CODE_HEADER, String(fault.row.status));
   headers.set(ERROR_HEADER, `${fault.code}: ${fault.row.title}`);

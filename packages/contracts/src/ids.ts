@@ -6,7 +6,6 @@
  * I1. No id contains a NATS wildcard, a dot (capabilities and event types excepted), a slash, whitespace or a control character.
  * I2. An id is at most 63 characters (a DNS label), a capability at most 255.
  */
-import { v7 } from 'uuid';
 import { z } from 'zod';
 import { systemClock } from './base/time.ts';
 
@@ -103,27 +102,43 @@ export const SecretName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'expected a secret name such as "smtp-password"');
 
-/** Randomness is taken by the page: asking for each id alone would cost more than the rest of an id, and every call has one. */
-const page = new Uint8Array(256 * 16);
-let used = page.length;
+const TAIL_BYTES = 6;
+/** Largest count within a millisecond. */
+const MOST = 2 ** 26 - 1;
+/** Randomness is taken by the page, as hex: asking for each id alone would cost more than the rest of an id, and every call has one. */
+const page = Buffer.alloc(256 * TAIL_BYTES);
+let digits = '';
+let used = 0;
 let lastMs = 0;
+/** The first 48 bits of {@link lastMs}, and the version. */
+let head = '';
 let sequence = 0;
+const start = new Uint32Array(1);
 
-/** Id of an event, a call or a request: UUID version 7 (RFC 9562), so that ids sort by time, those of one process also within it. */
+/**
+ * Id of an event, a call or a request: UUID version 7 (RFC 9562), so that ids sort by time, those of one process also within it: behind the time
+ * stands a counter of 26 bits that begins anywhere in the lower half (section 6.2, method 1), then 48 random bits.
+ * Written by hand, since every call has one: the library takes five times as long.
+ */
 export function newId(): string {
-  if (used === page.length) {
+  if (used === digits.length) {
     crypto.getRandomValues(page);
+    digits = page.toString('hex');
     used = 0;
   }
-  const random = page.subarray(used, used + 16);
-  used += 16;
   const now = systemClock.now();
-  if (now > lastMs) {
-    lastMs = now;
-    sequence = ((random[6]! & 0x7f) << 24) | (random[7]! << 16) | (random[8]! << 8) | random[9]!;
-  } else {
-    sequence = (sequence + 1) | 0;
-    if (sequence === 0) lastMs += 1;
-  }
-  return v7({ random, msecs: lastMs, seq: sequence });
+  if (now > lastMs) begin(now);
+  else if (++sequence > MOST) begin(lastMs + 1);
+  const high = (sequence >>> 14) | 0x7000;
+  const low = (sequence & 0x3fff) | 0x8000;
+  used += 2 * TAIL_BYTES;
+  return `${head}${high.toString(16)}-${low.toString(16)}-${digits.slice(used - 2 * TAIL_BYTES, used)}`;
+}
+
+/** The next millisecond with an id. */
+function begin(ms: number): void {
+  lastMs = ms;
+  const stamp = ms.toString(16).padStart(12, '0');
+  head = `${stamp.slice(0, 8)}-${stamp.slice(8)}-`;
+  sequence = crypto.getRandomValues(start)[0]! & (MOST >>> 1);
 }

@@ -259,7 +259,7 @@ export async function startNode({ config, clock, random, log, environment, nodeV
     instance,
     monotonic: () => clock.monotonic(),
     hold: () => identity.hold(),
-    route: (request) => router.call(request),
+    serve: router.serve,
     arrived: () => heartbeat.soon(),
   });
   const subscriber = createSubscriber({ leaf, log, list: () => supervisor.subscriptions() });

@@ -21,16 +21,24 @@ import {
   TRACEPARENT_HEADER,
 } from '@cim/contracts';
 import { answerable, respondFault } from '@cim/contracts/bus';
-import { headers, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
+import { MsgHdrsImpl } from '@nats-io/nats-core/internal';
+import { headers, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from '@nats-io/transport-node';
 import type { AnswerText, CallRequest } from '../sandbox/sandbox.ts';
 import type { Leaf } from './leaf.ts';
+import { type Wire, wireOf } from './wire.ts';
+import type { Take } from './wire-split.ts';
 
-/** Answers a call; `by` names workload and version for the caller's eyes. */
-export type Route = (request: CallRequest) => Promise<Answer>;
+/** Answers a call: one of the two is told, once. `by` names workload and version for the caller's eyes. */
+export type Serve = (
+  request: CallRequest,
+  done: (text: AnswerText, by: Server) => void,
+  failed: (error: unknown) => void,
+) => void;
 
-interface Answer {
-  readonly text: AnswerText;
-  readonly by: { readonly kind: string; readonly name: string; readonly version: string };
+interface Server {
+  readonly kind: string;
+  readonly name: string;
+  readonly version: string;
 }
 
 export interface CallServer {
@@ -54,12 +62,28 @@ export interface EndpointCount {
 export interface CallServerDeps {
   readonly leaf: Leaf;
   readonly instance: string;
-  readonly route: Route;
+  readonly serve: Serve;
   readonly monotonic: () => number;
   /** What an answer waits for, while the link to the hub is being changed; undefined: nothing. */
   readonly hold?: () => Promise<void> | undefined;
   /** Told when more of what is offered has reached the server. */
   readonly arrived?: () => void;
+}
+
+/** A message that asks for a call, whichever way it came. */
+interface Asked {
+  /** Empty: no answer is wanted. */
+  readonly reply: string;
+  /** @throws when they are none */
+  headers(): Pick<MsgHdrs, 'get' | 'has'> | undefined;
+  /** JSON, or nothing. */
+  input(): string;
+}
+
+/** Where answers go. */
+interface Way {
+  readonly connection: NatsConnection;
+  readonly wire: Wire | undefined;
 }
 
 /** One capability as one connection holds it. */
@@ -78,46 +102,44 @@ interface Held {
 }
 
 export function createCallServer(deps: CallServerDeps): CallServer {
-  const { leaf, instance, route, monotonic, hold = () => undefined, arrived = () => {} } = deps;
+  const { leaf, instance, serve, monotonic, hold = () => undefined, arrived = () => {} } = deps;
   const counts = new Map<string, EndpointCount>();
   let offered: ReadonlySet<string> = new Set();
   let held: Held | undefined;
 
-  /** The hot path of the node: one promise of its own, no text decoded or encoded twice. */
-  const answer = (message: Msg, capability: string, count: EndpointCount) => {
+  /** The hot path of the node: no promise of its own, no text decoded or encoded twice. */
+  const answer = (message: Asked, { connection, wire }: Way, capability: string, count: EndpointCount) => {
+    const { reply } = message;
     const begun = monotonic();
     count.requests++;
-    const failed = (error: unknown): unknown => {
+    /** The plain caller pays for no header it did not ask for. */
+    let signed = false;
+    const failed = (error: unknown): void => {
       const closed = hold();
-      if (closed) return closed.then(() => failed(error));
+      if (closed) return void closed.then(() => failed(error));
       const fault = Fault.of(error, `the call to ${capability} failed`);
       count.errors++;
       count.lastError = `${fault.code}: ${fault.detail}`.slice(0, 300);
-      respondFault(message, fault);
+      if (reply !== '') respondFault({ respond: (data, options) => (connection.publish(reply, data, options), true) }, fault);
       count.timeMs += monotonic() - begun;
-      return undefined;
     };
-    const answered = (given: Answer): unknown => {
+    const done = (text: AnswerText, by: Server): void => {
       const closed = hold();
-      if (closed) return closed.then(() => answered(given));
-      const { text, by } = given;
+      if (closed) return void closed.then(() => done(text, by));
       try {
-        // As bytes: the client library's own encoder is several times slower.
-        const output = typeof text === 'string' ? Buffer.from(text) : text;
-        // The plain caller pays for no header it did not ask for.
-        if (message.headers?.has(CALL_ID_HEADER)) {
-          const reply = headers();
-          reply.set(SERVED_BY_HEADER, `${instance}/${by.kind}/${by.name}@${by.version}`);
-          message.respond(output, { headers: reply });
-        } else message.respond(output);
+        if (reply !== '') {
+          const server = signed ? `${instance}/${by.kind}/${by.name}@${by.version}` : '';
+          if (wire?.publish(reply, signed ? headOf(server) : '', text) !== true) respond(connection, reply, text, server);
+        }
       } catch (error) {
         return failed(error);
       }
       count.timeMs += monotonic() - begun;
-      return undefined;
     };
     try {
-      route(readCall(message, capability)).then(answered, failed);
+      const headers = message.headers();
+      signed = headers?.has(CALL_ID_HEADER) === true;
+      serve(readCall(headers, message.input(), capability), done, failed);
     } catch (error) {
       failed(error);
     }
@@ -126,13 +148,23 @@ export function createCallServer(deps: CallServerDeps): CallServer {
   const subscribe = (connection: NatsConnection, capability: string): Subscription[] => {
     const count = counts.get(capability) ?? { requests: 0, errors: 0, lastError: '', timeMs: 0 };
     counts.set(capability, count);
+    const way = { connection, wire: wireOf(connection) };
     const callback = (error: Error | null, message: Msg) => {
-      if (!error && answerable(message)) answer(message, capability, count);
+      if (!error && answerable(message)) answer(askedBy(message), way, capability, count);
     };
-    return [
-      connection.subscribe(subjectOf('call', { capability }), { queue: CALL_QUEUE, callback }),
-      connection.subscribe(subjectOf('callAt', { instance, capability }), { queue: CALL_QUEUE, callback }),
-    ];
+    const take: Take = (reply, bytes, head, data, end) => {
+      if (answerable({ reply })) answer(new Taken(reply, bytes, head, data, end), way, capability, count);
+    };
+    return [subjectOf('call', { capability }), subjectOf('callAt', { instance, capability })].map((subject) => {
+      const subscription = connection.subscribe(subject, { queue: CALL_QUEUE, callback });
+      const { wire } = way;
+      if (wire) {
+        const sid = subscription.getID();
+        wire.choose(sid, take);
+        void subscription.closed.then(() => wire.leave(sid));
+      }
+      return subscription;
+    });
   };
 
   const sync = () => {
@@ -190,22 +222,70 @@ export function createCallServer(deps: CallServerDeps): CallServer {
   };
 }
 
+const askedBy = (message: Msg): Asked => ({
+  reply: message.reply ?? '',
+  headers: () => message.headers,
+  input: () => message.string(),
+});
+
+/** What came past the library: read at once, or not at all. */
+class Taken implements Asked {
+  readonly reply: string;
+  readonly #bytes: Buffer;
+  readonly #head: number;
+  readonly #data: number;
+  readonly #end: number;
+
+  constructor(reply: string, bytes: Buffer, head: number, data: number, end: number) {
+    this.reply = reply;
+    this.#bytes = bytes;
+    this.#head = head;
+    this.#data = data;
+    this.#end = end;
+  }
+
+  headers(): MsgHdrs | undefined {
+    return this.#head === this.#data ? undefined : MsgHdrsImpl.decode(this.#bytes.subarray(this.#head, this.#data));
+  }
+
+  /** As the library reads text: without the mark some put before it. */
+  input(): string {
+    const bytes = this.#bytes;
+    if (bytes[this.#data] === BYTE_ORDER_MARK) return decoder.decode(bytes.subarray(this.#data, this.#end));
+    return bytes.toString('utf8', this.#data, this.#end);
+  }
+}
+/** The first byte of the one in UTF-8. */
+const BYTE_ORDER_MARK = 0xef;
+const decoder = new TextDecoder();
+
+/** An answer the library's way. As bytes: its own encoder is several times slower. */
+function respond(connection: NatsConnection, reply: string, text: AnswerText, server: string): void {
+  const output = typeof text === 'string' ? Buffer.from(text) : text;
+  if (server === '') return connection.publish(reply, output);
+  const head = headers();
+  head.set(SERVED_BY_HEADER, server);
+  connection.publish(reply, output, { headers: head });
+}
+
+/** The headers of an answer as they are sent. */
+const headOf = (server: string): string => `NATS/1.0\r\n${SERVED_BY_HEADER}: ${server}\r\n\r\n`;
+
 /** @throws Fault `invalid-input` naming the header */
-function readCall(message: Msg, capability: string): CallRequest {
-  const head = message.headers;
-  const input = message.data.length === 0 ? 'null' : message.string();
+function readCall(head: Pick<MsgHdrs, 'get'> | undefined, text: string, capability: string): CallRequest {
+  const input = text === '' ? 'null' : text;
   if (head === undefined) {
     const callId = newId();
     return { callId, capability, input, budgetMs: DEFAULT_CALL_MS, correlationId: callId };
   }
-  const text = head.get(TIMEOUT_HEADER);
+  const timeout = head.get(TIMEOUT_HEADER);
   let budgetMs = DEFAULT_CALL_MS;
-  if (text) {
-    budgetMs = Number(text);
+  if (timeout) {
+    budgetMs = Number(timeout);
     if (!Number.isInteger(budgetMs) || budgetMs < 1 || budgetMs > LONGEST_CALL_MS) {
       throw new Fault(
         'invalid-input',
-        `header ${TIMEOUT_HEADER}: expected 1 to ${LONGEST_CALL_MS} ms, found ${JSON.stringify(text.slice(0, 40))}`,
+        `header ${TIMEOUT_HEADER}: expected 1 to ${LONGEST_CALL_MS} ms, found ${JSON.stringify(timeout.slice(0, 40))}`,
       );
     }
   }

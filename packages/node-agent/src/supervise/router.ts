@@ -61,6 +61,8 @@ export interface RouterOptions {
 export interface Router {
   /** @throws Fault capability-unknown, workload-not-ready, workload-draining, overloaded, deadline-exceeded, and those of the isolate */
   call(request: CallRequest): Promise<Answer>;
+  /** The same with one promise less, for what there is much of: one of the two is told, once. */
+  serve(request: CallRequest, done: (text: AnswerText, by: ReplicaId) => void, failed: (error: unknown) => void): void;
   /** Anything else any replica of a workload can do, queued like a call. @throws Fault as {@link Router.call} */
   work<T>(key: string, budgetMs: number, run: (slot: Slot) => Promise<T>): Promise<T>;
   /** What this very replica must do. It counts as in flight, and begins at once. */
@@ -167,7 +169,7 @@ export function createRouter({ clock, maxQueue, gapMs = 1_000, observe, full }: 
     return entry;
   };
 
-  const call = (request: CallRequest): Promise<Answer> => {
+  const begin: Router['serve'] = (request, done, failed) => {
     const { capability } = request;
     const entry = admitted(choose(capability));
     const budgetMs = Math.min(request.budgetMs, entry.route.timeoutMs);
@@ -175,8 +177,6 @@ export function createRouter({ clock, maxQueue, gapMs = 1_000, observe, full }: 
     const begun = observe ? clock.monotonic() : 0;
     let by: ReplicaId | undefined;
     let waitedMs = 0;
-    const ended = (code?: ErrorCode) =>
-      observe?.({ by, capability, ms: clock.monotonic() - begun, waitedMs, ...(code === undefined ? {} : { code }) });
     entry.total++;
     const take = (slot: Slot, waited: number): Promise<AnswerText> => {
       by = slot.id;
@@ -187,29 +187,40 @@ export function createRouter({ clock, maxQueue, gapMs = 1_000, observe, full }: 
         throw new Fault('capability-unknown', `${slot.id.name}@${slot.id.version} no longer offers ${capability}`);
       return slot.isolate.call({ ...capped, budgetMs: Math.max(budgetMs - waited, 1) });
     };
-    return entry.lane.run(budgetMs, take).then(
+    entry.lane.start(
+      budgetMs,
+      take,
       (text) => {
-        ended();
-        return { text, by: by! };
+        observe?.({ by, capability, ms: clock.monotonic() - begun, waitedMs });
+        done(text, by!);
       },
       (error) => {
         entry.failed++;
         if (by === undefined && error instanceof Fault && error.code === 'overloaded') full?.(entry.route, error.detail);
-        ended(error instanceof Fault ? error.code : 'internal');
-        throw error;
+        observe?.({
+          by,
+          capability,
+          ms: clock.monotonic() - begun,
+          waitedMs,
+          code: error instanceof Fault ? error.code : 'internal',
+        });
+        failed(error);
       },
     );
   };
 
+  const serve: Router['serve'] = (request, done, failed) => {
+    try {
+      begin(request, done, failed);
+    } catch (error) {
+      observe?.({ by: undefined, capability: request.capability, ms: 0, waitedMs: 0, code: Fault.of(error).code });
+      failed(error);
+    }
+  };
+
   return {
-    call(request) {
-      try {
-        return call(request);
-      } catch (error) {
-        observe?.({ by: undefined, capability: request.capability, ms: 0, waitedMs: 0, code: Fault.of(error).code });
-        return Promise.reject(error);
-      }
-    },
+    call: (request) => new Promise((resolve, reject) => serve(request, (text, by) => resolve({ text, by }), reject)),
+    serve,
     async work(key, budgetMs, run) {
       const entry = entries.get(key);
       if (!entry) throw new Fault('workload-not-ready', `${key} is not running`);

@@ -27,7 +27,7 @@ beforeEach(async () => {
     leaf,
     instance: 'cim-a',
     monotonic: () => systemClock.monotonic(),
-    route: async ({ input }) => ({ text: input, by: { kind: 'agent', name: 'echo', version: '1.0.0' } }),
+    serve: ({ input }, done) => done(input, { kind: 'agent', name: 'echo', version: '1.0.0' }),
     arrived: () => void arrivals++,
   });
   await leaf.start();

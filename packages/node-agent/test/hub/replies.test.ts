@@ -31,9 +31,9 @@ beforeAll(async () => {
     leaf,
     instance: INSTANCE,
     monotonic: () => systemClock.monotonic(),
-    route: async ({ input }) => {
+    serve: ({ input }, done) => {
       routed.push(input);
-      return { text: input, by: { kind: 'agent', name: 'echo', version: '1.0.0' } };
+      done(input, { kind: 'agent', name: 'echo', version: '1.0.0' });
     },
   });
   calls.offer(['echo.say']);

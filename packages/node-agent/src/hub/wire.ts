@@ -1,0 +1,119 @@
+/**
+ * The short way between a connection's socket and who serves calls: messages of chosen subscriptions come past the client library
+ * (wire-split.ts), and small answers go past it. Everything else about the connection, from its handshake to finding a lost server again, is the
+ * library's.
+ *
+ * Promises:
+ * V1. Whatever can go wrong here ends in the library's way: what is not taken is handed to it, and `publish` says when it is to be used.
+ * V2. Answers of one turn of the event loop leave in one write, between two commands of the library's and never within one.
+ */
+import { type ConnectionOptions, NatsConnectionImpl, setTransportFactory } from '@nats-io/nats-core/internal';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
+import { type Take, WireSplit } from './wire-split.ts';
+
+export interface Wire {
+  /** Messages of a subscription go to `take` from now on, and no longer to its callback. @param sid `Subscription.getID()` */
+  choose(sid: number, take: Take): void;
+  leave(sid: number): void;
+  /**
+   * Sends a message. @param head headers with their first line and their end (`NATS/1.0\r\n…\r\n\r\n`).
+   * @returns false when it must go through the library: it is large, or the connection is not there
+   */
+  publish(subject: string, head: string, data: string | Buffer): boolean;
+}
+
+/** Largest message that goes this way, bytes; also the room of one write. */
+const LARGEST = 32 * 2 ** 10;
+/** Most that a control line takes beside subject and header. */
+const LINE = 64;
+
+const wires = new WeakMap<object, ConnectionWire>();
+
+/** Connects as the library does. @throws as the library's `connect` */
+export async function connectWired(options: ConnectionOptions): Promise<NatsConnection> {
+  const wire = new ConnectionWire();
+  // The factory is the library's one for all connections, also those that are made when a server is found again; which
+  // connection a transport is made for is known from its options.
+  setTransportFactory({ factory: () => new WiredTransport(), dnsResolveFn: nodeResolveHost });
+  const connection = await NatsConnectionImpl.connect({ ...options, [WIRE]: wire } as ConnectionOptions);
+  wires.set(connection, wire);
+  return connection;
+}
+
+/** The short way of a connection made by {@link connectWired}; undefined for others. */
+export const wireOf = (connection: NatsConnection): Wire | undefined => wires.get(connection);
+
+const WIRE = 'cimWire';
+
+class ConnectionWire implements Wire {
+  readonly takers = new Map<number, Take>();
+  /** The transport that has brought a chosen message last: its server knows who we are, and takes what we send. */
+  live: WiredTransport | undefined;
+  #room = Buffer.allocUnsafeSlow(2 * LARGEST);
+  #used = 0;
+  #transport: WiredTransport | undefined;
+
+  choose(sid: number, take: Take): void {
+    this.takers.set(sid, take);
+  }
+
+  leave(sid: number): void {
+    this.takers.delete(sid);
+  }
+
+  publish(subject: string, head: string, data: string | Buffer): boolean {
+    const { live } = this;
+    if (live === undefined || live.isClosed) return false;
+    const text = typeof data === 'string';
+    const most = subject.length + head.length + (text ? 3 * data.length : data.length) + LINE;
+    if (most > LARGEST) return false;
+    if (this.#used > 0 && (this.#transport !== live || this.#used + most > this.#room.length)) this.#flush();
+    if (this.#used === 0) {
+      this.#transport = live;
+      queueMicrotask(() => this.#flush());
+    }
+    const room = this.#room;
+    let at = this.#used;
+    const bytes = text ? Buffer.byteLength(data) : data.length;
+    at += room.write(
+      head === '' ? `PUB ${subject} ${bytes}\r\n` : `HPUB ${subject} ${head.length} ${head.length + bytes}\r\n${head}`,
+      at,
+      'latin1',
+    );
+    at += text ? room.write(data, at) : data.copy(room, at);
+    room[at] = 13;
+    room[at + 1] = 10;
+    this.#used = at + 2;
+    return true;
+  }
+
+  #flush(): void {
+    if (this.#used === 0) return;
+    const transport = this.#transport!;
+    const frame = this.#room.subarray(0, this.#used);
+    this.#used = 0;
+    // Unless the kernel took it at once it is still to be read from there.
+    if (!transport.sendNow(frame)) this.#room = Buffer.allocUnsafeSlow(2 * LARGEST);
+  }
+}
+
+class WiredTransport extends NodeTransport {
+  override async *iterate(): AsyncIterableIterator<Uint8Array> {
+    const wire = (this.options as ConnectionOptions & { [WIRE]?: ConnectionWire })[WIRE];
+    if (wire === undefined) return yield* super.iterate();
+    const split = new WireSplit(wire.takers);
+    for await (const chunk of super.iterate()) {
+      yield* split.split(chunk as Buffer);
+      if (split.taken > 0) wire.live = this;
+    }
+  }
+
+  /** @returns true when nothing of it is kept */
+  sendNow(frame: Buffer): boolean {
+    const { socket } = this;
+    if (this.isClosed || socket === undefined) return true;
+    socket.write(frame);
+    return socket.writableLength === 0;
+  }
+}
