@@ -88,11 +88,16 @@ export async function send(
 /** Most characters of a detail that is sent where the whole does not fit. */
 const SHORT_DETAIL = 500;
 
+/** What can be answered. */
+interface Asking {
+  respond(payload: Payload, options: { readonly headers: MsgHdrs }): unknown;
+}
+
 /**
  * Answers a request with a fault: problem document and the headers of the services protocol.
  * Never throws: where the connection is gone, the asker's own deadline is the answer.
  */
-export function respondFault(message: Pick<Msg, 'respond'>, fault: Fault): void {
+export function respondFault(message: Asking, fault: Fault): void {
   const headers = newHeaders();
   headers.set(ERROR_CODE_HEADER, String(fault.row.status));
   headers.set(ERROR_HEADER, `${fault.code}: ${fault.row.title}`);

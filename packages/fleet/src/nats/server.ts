@@ -19,7 +19,7 @@ import { findNatsServer } from './binary.ts';
 export interface StartNatsOptions
   extends Pick<
     NatsServerOptions,
-    'name' | 'domain' | 'users' | 'operator' | 'remotes' | 'maxPayloadBytes' | 'advertiseLeafPort' | 'leafAdvertise'
+    'name' | 'domain' | 'users' | 'operator' | 'tls' | 'remotes' | 'maxPayloadBytes' | 'advertiseLeafPort' | 'leafAdvertise'
   > {
   /** Directory of this server; made when missing. */
   readonly directory: string;

@@ -21,8 +21,7 @@ import {
   TRACEPARENT_HEADER,
 } from '@cim/contracts';
 import { answerable, respondFault } from '@cim/contracts/bus';
-import { MsgHdrsImpl } from '@nats-io/nats-core/internal';
-import { headers, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from '@nats-io/transport-node';
+import { headers, type Msg, type MsgHdrs, MsgHdrsImpl, type NatsConnection, type Subscription } from '@nats-io/transport-node';
 import type { AnswerText, CallRequest } from '../sandbox/sandbox.ts';
 import type { Leaf } from './leaf.ts';
 import { type Wire, wireOf } from './wire.ts';
@@ -120,7 +119,7 @@ export function createCallServer(deps: CallServerDeps): CallServer {
       const fault = Fault.of(error, `the call to ${capability} failed`);
       count.errors++;
       count.lastError = `${fault.code}: ${fault.detail}`.slice(0, 300);
-      if (reply !== '') respondFault({ respond: (data, options) => (connection.publish(reply, data, options), true) }, fault);
+      if (reply !== '') respondFault({ respond: (data, options) => connection.publish(reply, data, options) }, fault);
       count.timeMs += monotonic() - begun;
     };
     const done = (text: AnswerText, by: Server): void => {
@@ -132,7 +131,8 @@ export function createCallServer(deps: CallServerDeps): CallServer {
           if (wire?.publish(reply, signed ? headOf(server) : '', text) !== true) respond(connection, reply, text, server);
         }
       } catch (error) {
-        return failed(error);
+        failed(error);
+        return;
       }
       count.timeMs += monotonic() - begun;
     };
@@ -262,10 +262,12 @@ const decoder = new TextDecoder();
 /** An answer the library's way. As bytes: its own encoder is several times slower. */
 function respond(connection: NatsConnection, reply: string, text: AnswerText, server: string): void {
   const output = typeof text === 'string' ? Buffer.from(text) : text;
-  if (server === '') return connection.publish(reply, output);
-  const head = headers();
-  head.set(SERVED_BY_HEADER, server);
-  connection.publish(reply, output, { headers: head });
+  if (server === '') connection.publish(reply, output);
+  else {
+    const head = headers();
+    head.set(SERVED_BY_HEADER, server);
+    connection.publish(reply, output, { headers: head });
+  }
 }
 
 /** The headers of an answer as they are sent. */

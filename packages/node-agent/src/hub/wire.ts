@@ -7,8 +7,7 @@
  * V1. Whatever can go wrong here ends in the library's way: what is not taken is handed to it, and `publish` says when it is to be used.
  * V2. Answers of one turn of the event loop leave in one write, between two commands of the library's and never within one.
  */
-import { type ConnectionOptions, NatsConnectionImpl, setTransportFactory } from '@nats-io/nats-core/internal';
-import type { NatsConnection } from '@nats-io/transport-node';
+import { type ConnectionOptions, type NatsConnection, NatsConnectionImpl, setTransportFactory } from '@nats-io/transport-node';
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 import { type Take, WireSplit } from './wire-split.ts';
 
@@ -28,6 +27,9 @@ const LARGEST = 32 * 2 ** 10;
 /** Most that a control line takes beside subject and header. */
 const LINE = 64;
 
+const NONE: Buffer = Buffer.alloc(0);
+const [CR, LF] = [13, 10];
+
 const wires = new WeakMap<object, ConnectionWire>();
 
 /** Connects as the library does. @throws as the library's `connect` */
@@ -37,6 +39,7 @@ export async function connectWired(options: ConnectionOptions): Promise<NatsConn
   // connection a transport is made for is known from its options.
   setTransportFactory({ factory: () => new WiredTransport(), dnsResolveFn: nodeResolveHost });
   const connection = await NatsConnectionImpl.connect({ ...options, [WIRE]: wire } as ConnectionOptions);
+  wire.connection = connection;
   wires.set(connection, wire);
   return connection;
 }
@@ -50,7 +53,9 @@ class ConnectionWire implements Wire {
   readonly takers = new Map<number, Take>();
   /** The transport that has brought a chosen message last: its server knows who we are, and takes what we send. */
   live: WiredTransport | undefined;
-  #room = Buffer.allocUnsafeSlow(2 * LARGEST);
+  connection: NatsConnection | undefined;
+  /** What waits to be sent, its first `#used` bytes. */
+  #room = NONE;
   #used = 0;
   #transport: WiredTransport | undefined;
 
@@ -64,12 +69,13 @@ class ConnectionWire implements Wire {
 
   publish(subject: string, head: string, data: string | Buffer): boolean {
     const { live } = this;
-    if (live === undefined || live.isClosed) return false;
+    if (live?.takes !== true || subject === '') return false;
     const text = typeof data === 'string';
     const most = subject.length + head.length + (text ? 3 * data.length : data.length) + LINE;
-    if (most > LARGEST) return false;
+    if (most > LARGEST || most > (this.connection?.info?.max_payload ?? 0)) return false;
     if (this.#used > 0 && (this.#transport !== live || this.#used + most > this.#room.length)) this.#flush();
     if (this.#used === 0) {
+      if (this.#room === NONE) this.#room = Buffer.allocUnsafeSlow(2 * LARGEST);
       this.#transport = live;
       queueMicrotask(() => this.#flush());
     }
@@ -82,8 +88,8 @@ class ConnectionWire implements Wire {
       'latin1',
     );
     at += text ? room.write(data, at) : data.copy(room, at);
-    room[at] = 13;
-    room[at + 1] = 10;
+    room[at] = CR;
+    room[at + 1] = LF;
     this.#used = at + 2;
     return true;
   }
@@ -94,7 +100,7 @@ class ConnectionWire implements Wire {
     const frame = this.#room.subarray(0, this.#used);
     this.#used = 0;
     // Unless the kernel took it at once it is still to be read from there.
-    if (!transport.sendNow(frame)) this.#room = Buffer.allocUnsafeSlow(2 * LARGEST);
+    if (!transport.sendNow(frame)) this.#room = NONE;
   }
 }
 
@@ -109,11 +115,15 @@ class WiredTransport extends NodeTransport {
     }
   }
 
-  /** @returns true when nothing of it is kept */
+  /** False from when either side has ended it: a write would be an error then, that nobody listens for. */
+  get takes(): boolean {
+    return !this.isClosed && this.socket?.writable === true;
+  }
+
+  /** As lost as all that was on its way when the connection is. @returns true when nothing of it is kept */
   sendNow(frame: Buffer): boolean {
-    const { socket } = this;
-    if (this.isClosed || socket === undefined) return true;
-    socket.write(frame);
-    return socket.writableLength === 0;
+    if (!this.takes) return true;
+    this.socket.write(frame);
+    return this.socket.writableLength === 0;
   }
 }
