@@ -12,7 +12,10 @@ import { closeSync, fstatSync, mkdirSync, openSync, readSync, rmSync, writeFileS
 import { basename, dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Fault, systemClock } from '@cim/contracts';
-import { atExit, environment, signal, startOf } from './surroundings.ts';
+import { atExit, environment, signal, startOf, still } from './surroundings.ts';
+
+/** Longest wait for the threads of a process to stand still, ms. */
+const FREEZE_MS = 1_000;
 
 /** How a process ended. */
 export interface ChildEnd {
@@ -32,7 +35,7 @@ export interface Child {
   end(): ChildEnd | undefined;
   /** Sends a signal and marks the end as asked for. */
   kill(name: NodeJS.Signals): void;
-  /** Freezes it (SIGSTOP). */
+  /** Freezes it (SIGSTOP), and returns when each of its threads stands still: on another core one may go on for a moment. */
   pause(): void;
   /** Wakes it (SIGCONT). */
   resume(): void;
@@ -120,7 +123,10 @@ export async function startChild(options: ChildOptions): Promise<Child> {
       asked = true;
       process.kill(by);
     },
-    pause: () => void process.kill('SIGSTOP'),
+    pause() {
+      process.kill('SIGSTOP');
+      for (const late = systemClock.monotonic() + FREEZE_MS; !still(pid) && systemClock.monotonic() < late; );
+    },
     resume: () => void process.kill('SIGCONT'),
     async stop(deadlineMs) {
       if (end) return end;

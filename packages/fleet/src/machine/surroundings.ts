@@ -3,7 +3,7 @@
  * The one home of `process` in this package (`main.ts` aside).
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 export const environment: Readonly<Record<string, string | undefined>> = process.env;
 
@@ -46,6 +46,18 @@ export function startOf(pid: number): string | undefined {
     return fields[0] === 'Z' ? undefined : fields[19];
   } catch {
     return undefined;
+  }
+}
+
+/** Whether no thread of a process runs: it is stopped or gone, or there is no /proc to ask. */
+export function still(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((thread) => {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+      return 'TtZX'.includes(stat.charAt(stat.lastIndexOf(')') + 2));
+    });
+  } catch {
+    return true;
   }
 }
 
