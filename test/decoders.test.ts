@@ -91,6 +91,20 @@ describe('every decoder that faces the wire', () => {
   });
 });
 
+test('whatever of ours connects to NATS does so through the one door (contracts/wire), past which no stranger ends a connection', () => {
+  const library = /import\s*\{[^}]*\bconnect\b[^}]*\}\s*from '@nats-io\/transport-node'/;
+  const through = (path: string) => library.test(readFileSync(join(ROOT, 'packages', path), 'utf8'));
+  const sources = ['alchemist', 'contracts', 'fleet', 'node-agent', 'registry'].flatMap((room) =>
+    readdirSync(join(ROOT, 'packages', room, 'src'), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts'))
+      .map((path) => `${room}/src/${path}`),
+  );
+  expect(sources.length).toBeGreaterThan(200);
+  expect(sources.filter(through)).toEqual([]);
+  // It would find one: the tests' own connections are the library's.
+  expect(through('testkit/src/nats.ts')).toBe(true);
+});
+
 const bytes = fc.oneof(
   fc.uint8Array({ maxLength: 200 }),
   fc.json({ maxDepth: 4 }).map((text) => new TextEncoder().encode(text)),

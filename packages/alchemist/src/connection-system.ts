@@ -3,7 +3,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { type AccountClaims, Fault, readAccountJwt } from '@cim/contracts';
-import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import { connect } from '@cim/contracts/wire';
+import { credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import { readText } from './hub/files.ts';
 import { SYSTEM_INBOX } from './hub/init.ts';
 

@@ -22,10 +22,10 @@ import {
   TRACEPARENT_HEADER,
 } from '@cim/contracts';
 import { listen, request, send } from '@cim/contracts/bus';
+import { connect } from '@cim/contracts/wire';
 import {
   type Authenticator,
   AuthorizationError,
-  connect,
   credsAuthenticator,
   headers,
   type NatsConnection,

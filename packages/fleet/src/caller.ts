@@ -13,7 +13,8 @@ import {
   TIMEOUT_HEADER,
 } from '@cim/contracts';
 import { send } from '@cim/contracts/bus';
-import { connect, headers } from '@nats-io/transport-node';
+import { connect } from '@cim/contracts/wire';
+import { headers } from '@nats-io/transport-node';
 import type { Fleet } from './fleet.ts';
 import { leafAdminUser } from './leaf.ts';
 

@@ -21,11 +21,10 @@ import {
   TRACEPARENT_HEADER,
 } from '@cim/contracts';
 import { answerable, respondFault } from '@cim/contracts/bus';
+import { type Take, type Wire, wireOf } from '@cim/contracts/wire';
 import { headers, type Msg, type MsgHdrs, MsgHdrsImpl, type NatsConnection, type Subscription } from '@nats-io/transport-node';
 import type { AnswerText, CallRequest } from '../sandbox/sandbox.ts';
 import type { Leaf } from './leaf.ts';
-import { type Wire, wireOf } from './wire.ts';
-import type { Take } from './wire-split.ts';
 
 /** Answers a call: one of the two is told, once. `by` names workload and version for the caller's eyes. */
 export type Serve = (

@@ -9,8 +9,8 @@
  */
 import { readFile } from 'node:fs/promises';
 import { type Clock, Fault, type Logger, type NatsClientConfig, waitUntil } from '@cim/contracts';
+import { connect } from '@cim/contracts/wire';
 import { type ConnectionOptions, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
-import { connectWired } from './wire.ts';
 
 export interface Leaf {
   start(): Promise<void>;
@@ -56,7 +56,7 @@ export function createLeaf({ clock, log, config, name, inboxPrefix }: LeafDeps):
     const options = await connectionOptions(config, name, inboxPrefix);
     for (let attempt = 0; !stopping.signal.aborted; attempt++) {
       try {
-        const connection = await connectWired(options);
+        const connection = await connect(options);
         if (stopping.signal.aborted) return void (await connection.close());
         log.info({ server: connection.getServer(), version: connection.info?.version }, 'joined the leaf');
         change({ phase: 'up', connection });

@@ -14,12 +14,12 @@ import {
   TIMEOUT_HEADER,
   TRACEPARENT_HEADER,
 } from '@cim/contracts';
+import { wireOf } from '@cim/contracts/wire';
 import { natsServer, waitFor } from '@cim/testkit';
 import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CallServer, createCallServer } from '../../src/hub/calls.ts';
 import { createLeaf, type Leaf } from '../../src/hub/leaf.ts';
-import { wireOf } from '../../src/hub/wire.ts';
 import type { CallRequest } from '../../src/sandbox/sandbox.ts';
 
 const SUBJECT = subjectOf('call', { capability: 'echo.say' });
@@ -135,6 +135,19 @@ describe.each(['past the library', 'through the library'])('%s', (way) => {
     expect((await ask('3')).text).toBe('3');
   });
 
+  test('an inbox may be called anything: its owner is answered, and so is who asks next', async () => {
+    const { raw, said } = await stranger(server.url, '_INBOX.>');
+    for (const inbox of ['_INBOX.jürgen.😀', `_INBOX.${'x'.repeat(3_000)}`]) {
+      const before = said().length;
+      raw(`PUB ${SUBJECT} ${inbox} 3\r\n"a"\r\n`);
+      await waitFor(() => said().length > before, 5_000, `an answer in ${inbox.slice(0, 20)}`);
+      expect(said()).toContain(`MSG ${inbox} 1 3\r\n"a"`);
+    }
+    // An answer that cannot be delivered is nobody's loss.
+    raw(`PUB ${SUBJECT} _INBOX.a\rb 3\r\n"a"\r\n`);
+    expect((await ask('5')).text).toBe('5');
+  });
+
   test('nobody waits for an answer, or not in an inbox: nothing is said', async () => {
     const count = seen.length;
     asker.publish(SUBJECT, '"no inbox"');
@@ -145,16 +158,16 @@ describe.each(['past the library', 'through the library'])('%s', (way) => {
 });
 
 /** Somebody who writes the protocol by hand. */
-async function stranger(url: string) {
+async function stranger(url: string, listens = '_INBOX.stranger') {
   const { connect: dial } = await import('node:net');
   const { hostname, port } = new URL(url);
   const socket = dial(Number(port), hostname);
   let text = '';
   socket.on('data', (chunk) => {
-    text += chunk.toString('latin1');
+    text += chunk.toString('utf8');
   });
-  socket.write('CONNECT {"verbose":false,"headers":true}\r\nSUB _INBOX.stranger 1\r\nPING\r\n');
+  socket.write(`CONNECT {"verbose":false,"headers":true}\r\nSUB ${listens} 1\r\nPING\r\n`);
   await waitFor(() => text.includes('PONG'), 5_000, 'the greeting');
   text = '';
-  return { raw: (line: string) => void socket.write(line, 'latin1'), said: () => text };
+  return { raw: (line: string) => void socket.write(line), said: () => text };
 }

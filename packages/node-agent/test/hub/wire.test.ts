@@ -3,12 +3,14 @@
  * and wherever it cannot go that way it goes the other.
  */
 import { writeFileSync } from 'node:fs';
+import { connect as dial } from 'node:net';
 import { join } from 'node:path';
+import { connect as connectWired, type Wire, wireOf } from '@cim/contracts/wire';
 import { startNatsServer } from '@cim/fleet';
 import { natsServer, temporaryDirectory, testAuthority, waitFor } from '@cim/testkit';
+import { Kvm } from '@nats-io/kv';
 import { connect, headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { afterEach, expect, test } from 'vitest';
-import { connectWired, type Wire, wireOf } from '../../src/hub/wire.ts';
 
 const PATIENCE = { timeout: 5_000 };
 const parts = new Set<() => unknown>();
@@ -121,8 +123,17 @@ test('a server that is found again: answered the library’s way where somebody 
   const options = { servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 50, waitOnFirstConnect: true };
   const { connection, wire } = await responder(options);
   const ask = async (by: NatsConnection, text: string) => (await by.request('ask', text, PATIENCE)).string();
-  const found = async () => {
-    await waitFor(() => connection.flush().then(() => connection.info !== undefined), 10_000, 'the server again');
+  const found = async (...all: NatsConnection[]) => {
+    for (const one of all)
+      await waitFor(
+        () =>
+          one.flush().then(
+            () => true,
+            () => false,
+          ),
+        10_000,
+        'the server again',
+      );
   };
   const first = kept(await connect(options), (one) => one.close());
   expect(await ask(first, 'a')).toBe('short a');
@@ -130,15 +141,13 @@ test('a server that is found again: answered the library’s way where somebody 
   await process.kill();
   await waitFor(() => !wire.publish('nobody', '', 'x'), 5_000, 'the connection to be seen as lost');
   await process.start();
-  await found();
-  await first.flush();
+  await found(connection, first);
   expect(await ask(first, 'b')).toBe('long b');
   expect(wire.publish('nobody', '', 'x')).toBe(false);
   await (await connectWired(options)).close();
   await process.kill();
   await process.start();
-  await found();
-  await first.flush();
+  await found(connection, first);
   await expect.poll(() => ask(first, 'c'), { timeout: 5_000 }).toBe('short c');
 });
 
@@ -157,6 +166,88 @@ test('a server that takes little: what is larger than it allows is left to the l
   expect(() => connection.publish('ask', 'x'.repeat(3_000))).toThrow(/max_payload/);
   // The connection is as good as before.
   expect((await asker.request('ask', 'y', PATIENCE)).string()).toBe('short y');
+});
+
+/** Somebody who writes the protocol by hand; resolves when the server has taken it. */
+async function say(url: string, lines: string): Promise<void> {
+  const { hostname, port } = new URL(url);
+  const socket = kept(dial(Number(port), hostname), (one) => one.destroy());
+  let text = '';
+  socket.on('data', (chunk) => {
+    text += chunk.toString('latin1');
+  });
+  socket.write(`CONNECT {"verbose":false,"headers":true}\r\n${lines}PING\r\n`);
+  await waitFor(() => text.includes('PONG'), 5_000, 'the server to take it');
+  expect(text).not.toContain('-ERR');
+}
+
+/** A message with a block of headers. */
+const headed = (subject: string, head: string, data: string): string =>
+  `HPUB ${subject} ${head.length} ${head.length + data.length}\r\n${head}${data}\r\n`;
+
+/** What the library gives up a connection over. */
+const nuisances: readonly (readonly [string, (subject: string) => string])[] = [
+  ['a return in the subject for the answer', (subject) => `PUB ${subject} _INBOX.a\rb 1\r\n1\r\n`],
+  ['a return in the subject itself', (subject) => `PUB ${subject}.a\rb 1\r\n1\r\n`],
+  ['a space in the name of a header', (subject) => headed(subject, 'NATS/1.0\r\nno such (name): x\r\n\r\n', '1')],
+  ['a control character in it', (subject) => headed(subject, 'NATS/1.0\r\n\u0000\u007f: x\r\n\r\n', '1')],
+  ['a bare return in its value', (subject) => headed(subject, 'NATS/1.0\r\nA: b\rc\r\nD: e\r\n\r\n', '1')],
+  ['a bare line feed in its value', (subject) => headed(subject, 'NATS/1.0\r\nA: b\nc\r\nD: e\r\n\r\n', '1')],
+];
+
+test.each(nuisances)('a stranger’s %s is read, and the connection lives on', async (_, nuisance) => {
+  const { url } = await server();
+  const connection = kept(await connectWired({ servers: url }), (one) => one.close());
+  const disconnected: string[] = [];
+  void (async () => {
+    for await (const { type } of connection.status()) disconnected.push(type);
+  })();
+  const heard: Msg[] = [];
+  connection.subscribe('open.>', { callback: (__, message) => void heard.push(message) });
+  await connection.flush();
+  await say(url, nuisance('open.door'));
+  await waitFor(() => heard.length === 1, 5_000, 'the message');
+  expect(heard[0]!.string()).toBe('1');
+  expect(heard[0]!.headers?.get('D') || 'e').toBe('e');
+  await connection.flush();
+  expect(disconnected).toEqual([]);
+});
+
+test.each(nuisances.slice(1))('what is stored with %s is watched and listed', async (_, nuisance) => {
+  const { url } = await server();
+  const connection = kept(await connectWired({ servers: url }), (one) => one.close());
+  const bucket = await new Kvm(connection).create('things');
+  await bucket.put('door', 'good');
+  await say(url, nuisance('$KV.things.door'));
+  await bucket.put('last', 'good');
+  const seen: string[] = [];
+  for await (const entry of await bucket.watch()) {
+    seen.push(entry.key);
+    if (entry.key === 'last') break;
+  }
+  expect(seen.at(-1)).toBe('last');
+  expect((await bucket.get('last'))?.string()).toBe('good');
+});
+
+test('a reader that gives up all the same: the connection is made anew at once', async () => {
+  const { url, connect: asking } = await server();
+  const connection = kept(await connectWired({ servers: url, reconnectTimeWait: 20 }), (one) => one.close());
+  const events: string[] = [];
+  void (async () => {
+    for await (const { type } of connection.status()) events.push(type);
+  })();
+  connection.subscribe('bad', {
+    callback: () => {
+      throw new Error('a mistake in who listens');
+    },
+  });
+  connection.subscribe('good', { callback: (__, message) => void message.respond('still here') });
+  await connection.flush();
+  const asker = await asking();
+  asker.publish('bad');
+  await asker.flush();
+  await waitFor(() => events.includes('reconnect'), 5_000, 'a connection made anew');
+  expect((await asker.request('good', '', PATIENCE)).string()).toBe('still here');
 });
 
 test('over TLS', async () => {

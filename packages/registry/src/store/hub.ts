@@ -18,10 +18,10 @@ import {
   waitUntil,
   withDeadline,
 } from '@cim/contracts';
+import { connect } from '@cim/contracts/wire';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import {
   type ConnectionOptions,
-  connect,
   credsAuthenticator,
   type NatsConnection,
   usernamePasswordAuthenticator,

@@ -1,11 +1,12 @@
 /**
- * The short way between a connection's socket and who serves calls: messages of chosen subscriptions come past the client library
- * (wire-split.ts), and small answers go past it. Everything else about the connection, from its handshake to finding a lost server again, is the
- * library's.
+ * The door to NATS: a connection as the client library makes it, but that strangers cannot end it (wire-split.ts), and with a short way for who
+ * answers many small questions. Messages of chosen subscriptions come past the library, and small answers go past it. Everything
+ * else about the connection, from its handshake to finding a lost server again, is the library's.
  *
  * Promises:
  * V1. Whatever can go wrong here ends in the library's way: what is not taken is handed to it, and `publish` says when it is to be used.
  * V2. Answers of one turn of the event loop leave in one write, between two commands of the library's and never within one.
+ * V3. A reader of the library's that gave up all the same ends the connection at once, so that it is made anew.
  */
 import { type ConnectionOptions, type NatsConnection, NatsConnectionImpl, setTransportFactory } from '@nats-io/transport-node';
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
@@ -16,7 +17,7 @@ export interface Wire {
   choose(sid: number, take: Take): void;
   leave(sid: number): void;
   /**
-   * Sends a message. @param head headers with their first line and their end (`NATS/1.0\r\n…\r\n\r\n`).
+   * Sends a message. @param head headers in ASCII, with their first line and their end (`NATS/1.0\r\n…\r\n\r\n`), or nothing
    * @returns false when it must go through the library: it is large, or the connection is not there
    */
   publish(subject: string, head: string, data: string | Buffer): boolean;
@@ -33,7 +34,7 @@ const [CR, LF] = [13, 10];
 const wires = new WeakMap<object, ConnectionWire>();
 
 /** Connects as the library does. @throws as the library's `connect` */
-export async function connectWired(options: ConnectionOptions): Promise<NatsConnection> {
+export async function connect(options: ConnectionOptions): Promise<NatsConnection> {
   const wire = new ConnectionWire();
   // The factory is the library's one for all connections, also those that are made when a server is found again; which
   // connection a transport is made for is known from its options.
@@ -44,7 +45,7 @@ export async function connectWired(options: ConnectionOptions): Promise<NatsConn
   return connection;
 }
 
-/** The short way of a connection made by {@link connectWired}; undefined for others. */
+/** The short way of a connection made by {@link connect}; undefined for others. */
 export const wireOf = (connection: NatsConnection): Wire | undefined => wires.get(connection);
 
 const WIRE = 'cimWire';
@@ -71,7 +72,7 @@ class ConnectionWire implements Wire {
     const { live } = this;
     if (live?.takes !== true || subject === '') return false;
     const text = typeof data === 'string';
-    const most = subject.length + head.length + (text ? 3 * data.length : data.length) + LINE;
+    const most = 3 * subject.length + head.length + (text ? 3 * data.length : data.length) + LINE;
     if (most > LARGEST || most > (this.connection?.info?.max_payload ?? 0)) return false;
     if (this.#used > 0 && (this.#transport !== live || this.#used + most > this.#room.length)) this.#flush();
     if (this.#used === 0) {
@@ -85,7 +86,6 @@ class ConnectionWire implements Wire {
     at += room.write(
       head === '' ? `PUB ${subject} ${bytes}\r\n` : `HPUB ${subject} ${head.length} ${head.length + bytes}\r\n${head}`,
       at,
-      'latin1',
     );
     at += text ? room.write(data, at) : data.copy(room, at);
     room[at] = CR;
@@ -106,12 +106,17 @@ class ConnectionWire implements Wire {
 
 class WiredTransport extends NodeTransport {
   override async *iterate(): AsyncIterableIterator<Uint8Array> {
-    const wire = (this.options as ConnectionOptions & { [WIRE]?: ConnectionWire })[WIRE];
-    if (wire === undefined) return yield* super.iterate();
+    // A connection somebody made with the library's own `connect` finds these transports too when it looks for its server again.
+    const wire = (this.options as ConnectionOptions & { [WIRE]?: ConnectionWire })[WIRE] ?? new ConnectionWire();
     const split = new WireSplit(wire.takers);
-    for await (const chunk of super.iterate()) {
-      yield* split.split(chunk as Buffer);
-      if (split.taken > 0) wire.live = this;
+    try {
+      for await (const chunk of super.iterate()) {
+        yield* split.split(chunk as Buffer);
+        if (split.taken > 0) wire.live = this;
+      }
+    } finally {
+      // Nobody reads on: the library would notice when two pings have stayed without an answer.
+      if (!this.isClosed) this.disconnect();
     }
   }
 
@@ -127,3 +132,5 @@ class WiredTransport extends NodeTransport {
     return this.socket.writableLength === 0;
   }
 }
+
+export type { Take } from './wire-split.ts';

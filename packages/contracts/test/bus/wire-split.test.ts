@@ -2,10 +2,10 @@
  * Taking messages out of a server's bytes, held against the client library's own parser: what is taken and what is handed on are together
  * what the library would have read, however the bytes were cut.
  */
-import { Kind, Parser, type ParserEvent } from '@nats-io/transport-node';
+import { Kind, MsgHdrsImpl, Parser, type ParserEvent } from '@nats-io/transport-node';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { WireSplit } from '../../src/hub/wire-split.ts';
+import { WireSplit } from '../../src/bus/wire-split.ts';
 
 interface Said {
   readonly sid: number;
@@ -39,6 +39,7 @@ function split(bytes: Buffer, cuts: readonly number[], chosen: readonly number[]
 function read(bytes: Buffer): (Said | string)[] {
   const seen: (Said | string)[] = [];
   const text = (part: Uint8Array | undefined) => Buffer.from(part ?? []).toString('latin1');
+  const name = (part: Uint8Array | undefined) => Buffer.from(part ?? []).toString('utf8');
   const push = (event: ParserEvent) => {
     if (event.kind !== Kind.MSG) return void seen.push(`${event.kind} ${text((event as { data?: Uint8Array }).data)}`);
     const { msg, data } = event as unknown as {
@@ -46,7 +47,7 @@ function read(bytes: Buffer): (Said | string)[] {
       data: Uint8Array;
     };
     const from = Math.max(msg.hdr, 0);
-    seen.push({ sid: msg.sid, reply: text(msg.reply), head: text(data.subarray(0, from)), data: text(data.subarray(from)) });
+    seen.push({ sid: msg.sid, reply: name(msg.reply), head: text(data.subarray(0, from)), data: text(data.subarray(from)) });
   };
   new Parser({ push } as never).parse(bytes);
   return seen;
@@ -60,7 +61,7 @@ const payload = fc.oneof(
 );
 const subject = fc.constantFrom('a', 'cim.v1.call.document.process', '_INBOX.M');
 const sid = fc.integer({ min: 1, max: 12 });
-const inbox = fc.option(fc.constantFrom('_INBOX.a.b', '_R_.x'), { nil: undefined });
+const inbox = fc.option(fc.constantFrom('_INBOX.a.b', '_R_.x', '_INBOX.jürgen.😀'), { nil: undefined });
 const message = fc
   .tuple(subject, sid, inbox, payload)
   .map(([on, id, reply, data]) =>
@@ -117,6 +118,58 @@ test('nobody chosen: every byte is handed on, whatever it is', () => {
       expect(splitter.taken).toBe(0);
     }),
   );
+});
+
+/** Whether the library reads it, and what. */
+function library(bytes: Buffer): (Said | string)[] | undefined {
+  try {
+    const all = read(bytes);
+    for (const one of all) if (typeof one !== 'string' && one.head !== '') MsgHdrsImpl.decode(Buffer.from(one.head, 'latin1'));
+    return all;
+  } catch {
+    return undefined;
+  }
+}
+
+test('whatever stands in subjects and headers, the library reads it afterwards, and finds the same messages', () => {
+  const odd = fc.string({
+    unit: fc.constantFrom('a', '.', '\r', '\u0001', '\u007f', 'é', '😀', '(', ':'),
+    minLength: 1,
+    maxLength: 8,
+  });
+  const head = fc.string({
+    unit: fc.constantFrom('A', 'b', ':', ' ', '\r', '\n', '\r\n', '\u0000', '\u007f', 'é', '\t'),
+    maxLength: 30,
+  });
+  const message = fc
+    .tuple(odd, sid, fc.option(odd, { nil: undefined }), fc.option(head, { nil: undefined }), payload)
+    .map(([on, id, reply, lines, data]) => {
+      const block = lines === undefined ? undefined : Buffer.from(`NATS/1.0\r\n${lines}\r\n\r\n`);
+      const sizes = block === undefined ? `${data.length}` : `${block.length} ${block.length + data.length}`;
+      const line = `${block === undefined ? '' : 'H'}MSG x${on} ${id} ${reply === undefined ? '' : `y${reply} `}${sizes}\r\n`;
+      return { bytes: Buffer.concat([Buffer.from(line), block ?? Buffer.alloc(0), data, Buffer.from('\r\n')]), id, data };
+    });
+  let spared = 0;
+  fc.assert(
+    fc.property(fc.array(message, { minLength: 1, maxLength: 6 }), cuts, (messages, sizes) => {
+      const bytes = Buffer.concat(messages.map((one) => one.bytes));
+      if (library(bytes) === undefined) spared++;
+      const { passed } = split(bytes, sizes, []);
+      expect(passed.length).toBe(bytes.length);
+      const all = library(passed);
+      expect(all?.map((one) => (typeof one === 'string' ? one : [one.sid, one.data]))).toEqual(
+        messages.map(({ id, data }) => [id, data.toString('latin1')]),
+      );
+      // What the library reads as it came says the same afterwards.
+      const heads = (of: Buffer) =>
+        library(of)?.map((one) =>
+          typeof one === 'string' ? '' : MsgHdrsImpl.decode(Buffer.from(one.head, 'latin1')).toString(),
+        );
+      if (library(bytes) !== undefined) expect(heads(passed)).toEqual(heads(bytes));
+    }),
+    { numRuns: 500 },
+  );
+  expect(spared).toBeGreaterThan(100);
 });
 
 describe('what cannot be read is handed on, and all that follows', () => {
