@@ -199,6 +199,7 @@ export class WireSplit {
 
   /** Makes the headers `#control` found readable (W4). The library's rules: `canonicalMIMEHeaderKey` and `MsgHdrsImpl.append` of nats-core. */
   #mend(bytes: Buffer): void {
+    if (this.#headBytes === 0) return;
     const end = this.#from + this.#headBytes;
     // The first line is the version and maybe a status, which is read whatever it is.
     let at = lineEnd(bytes, this.#from, end) + 2;
