@@ -113,7 +113,6 @@ let lastMs = 0;
 /** The first 48 bits of {@link lastMs}, and the version. */
 let head = '';
 let sequence = 0;
-const start = new Uint32Array(1);
 
 /**
  * Id of an event, a call or a request: UUID version 7 (RFC 9562), so that ids sort by time, those of one process also within it: behind the time
@@ -121,18 +120,23 @@ const start = new Uint32Array(1);
  * Written by hand, since every call has one: the library takes five times as long.
  */
 export function newId(): string {
-  if (used === digits.length) {
-    crypto.getRandomValues(page);
-    digits = page.toString('hex');
-    used = 0;
-  }
   const now = systemClock.now();
   if (now > lastMs) begin(now);
   else if (++sequence > MOST) begin(lastMs + 1);
   const high = (sequence >>> 14) | 0x7000;
   const low = (sequence & 0x3fff) | 0x8000;
+  return `${head}${high.toString(16)}-${low.toString(16)}-${chance()}`;
+}
+
+/** The next 48 bits of the page, in hex. */
+function chance(): string {
+  if (used === digits.length) {
+    crypto.getRandomValues(page);
+    digits = page.toString('hex');
+    used = 0;
+  }
   used += 2 * TAIL_BYTES;
-  return `${head}${high.toString(16)}-${low.toString(16)}-${digits.slice(used - 2 * TAIL_BYTES, used)}`;
+  return digits.slice(used - 2 * TAIL_BYTES, used);
 }
 
 /** The next millisecond with an id. */
@@ -140,5 +144,5 @@ function begin(ms: number): void {
   lastMs = ms;
   const stamp = ms.toString(16).padStart(12, '0');
   head = `${stamp.slice(0, 8)}-${stamp.slice(8)}-`;
-  sequence = crypto.getRandomValues(start)[0]! & (MOST >>> 1);
+  sequence = Number.parseInt(chance().slice(0, 7), 16) & (MOST >>> 1);
 }

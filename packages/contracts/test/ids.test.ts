@@ -149,4 +149,18 @@ describe('newId', () => {
     expect([...ids].sort()).toEqual(ids);
     expect(new Set(ids).size).toBe(ids.length);
   });
+
+  it('sorts and differs over many milliseconds and pages of chance, and says when it was made', () => {
+    const before = Date.now();
+    const ids = Array.from({ length: 50_000 }, newId);
+    const after = Date.now();
+    expect(ids.every((id, n) => n === 0 || id > ids[n - 1]!)).toBe(true);
+    expect(new Set(ids.map((id) => id.slice(-12))).size).toBeGreaterThan(49_990);
+    for (const id of [ids[0]!, ids.at(-1)!]) {
+      const stamp = Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
+      expect(stamp).toBeGreaterThanOrEqual(before);
+      // A millisecond whose count is used up borrows from the next.
+      expect(stamp).toBeLessThanOrEqual(after + 1);
+    }
+  });
 });
