@@ -12,6 +12,8 @@ import { type ConnectionOptions, type NatsConnection, NatsConnectionImpl, setTra
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 import { type Take, WireSplit } from './wire-split.ts';
 
+export type { Take } from './wire-split.ts';
+
 export interface Wire {
   /** Messages of a subscription go to `take` from now on, and no longer to its callback. @param sid `Subscription.getID()` */
   choose(sid: number, take: Take): void;
@@ -132,5 +134,3 @@ class WiredTransport extends NodeTransport {
     return this.socket.writableLength === 0;
   }
 }
-
-export type { Take } from './wire-split.ts';

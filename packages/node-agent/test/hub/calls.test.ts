@@ -8,7 +8,6 @@ import {
   DEFAULT_CALL_MS,
   Fault,
   SERVED_BY_HEADER,
-  silentLogger,
   subjectOf,
   systemClock,
   TIMEOUT_HEADER,
@@ -19,8 +18,9 @@ import { natsServer, waitFor } from '@cim/testkit';
 import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CallServer, createCallServer } from '../../src/hub/calls.ts';
-import { createLeaf, type Leaf } from '../../src/hub/leaf.ts';
+import type { Leaf } from '../../src/hub/leaf.ts';
 import type { CallRequest } from '../../src/sandbox/sandbox.ts';
+import { leafOf } from './place.ts';
 
 const SUBJECT = subjectOf('call', { capability: 'echo.say' });
 
@@ -32,13 +32,7 @@ describe.each(['past the library', 'through the library'])('%s', (way) => {
   const seen: CallRequest[] = [];
   beforeAll(async () => {
     server = await natsServer({});
-    leaf = createLeaf({
-      clock: systemClock,
-      log: silentLogger,
-      config: { url: server.url },
-      name: 'test',
-      inboxPrefix: '_INBOX.node.cim-a',
-    });
+    leaf = leafOf(server.url);
     await leaf.start();
     await leaf.ready(5_000);
     calls = createCallServer({

@@ -18,6 +18,10 @@ import { createLeaf, type Leaf } from '../../src/hub/leaf.ts';
 export const INSTANCE = 'cim-a';
 export const inbox = hubInboxPrefix('node', INSTANCE);
 
+/** The node's connection to a server of the test's own, without a hub behind it. */
+export const leafOf = (url: string): Leaf =>
+  createLeaf({ clock: systemClock, log: silentLogger, config: { url }, name: 'test', inboxPrefix: `_INBOX.node.${INSTANCE}` });
+
 export interface Place {
   readonly directory: string;
   readonly hub: NatsProcess;

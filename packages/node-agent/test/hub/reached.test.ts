@@ -2,11 +2,12 @@
  * What a node says is there can be called: an offer counts from when its server has it, and not from when it was sent. Shown on a server
  * that stands still, and on one that is killed with the offer on its way.
  */
-import { silentLogger, subjectOf, systemClock } from '@cim/contracts';
+import { subjectOf, systemClock } from '@cim/contracts';
 import { natsServer, waitFor } from '@cim/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type CallServer, createCallServer } from '../../src/hub/calls.ts';
-import { createLeaf, type Leaf } from '../../src/hub/leaf.ts';
+import type { Leaf } from '../../src/hub/leaf.ts';
+import { leafOf } from './place.ts';
 
 let server: Awaited<ReturnType<typeof natsServer>>;
 let leaf: Leaf;
@@ -16,13 +17,7 @@ let arrivals: number;
 beforeEach(async () => {
   server = await natsServer({});
   arrivals = 0;
-  leaf = createLeaf({
-    clock: systemClock,
-    log: silentLogger,
-    config: { url: server.url },
-    name: 'test',
-    inboxPrefix: '_INBOX.x',
-  });
+  leaf = leafOf(server.url);
   calls = createCallServer({
     leaf,
     instance: 'cim-a',

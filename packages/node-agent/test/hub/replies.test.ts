@@ -2,14 +2,15 @@
  * Who asks says where the answer goes, and the node answers with its own rights, on its own leaf too. So it answers into inboxes and nowhere
  * else: not into a key of its hub or of a workload's own store, not to a JetStream API.
  */
-import { silentLogger, subjectOf, systemClock } from '@cim/contracts';
+import { subjectOf, systemClock } from '@cim/contracts';
 import { natsServer, waitFor } from '@cim/testkit';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createCallServer } from '../../src/hub/calls.ts';
 import { serveCommands } from '../../src/hub/commands.ts';
-import { createLeaf, type Leaf } from '../../src/hub/leaf.ts';
+import type { Leaf } from '../../src/hub/leaf.ts';
 import { serveServicesProtocol } from '../../src/hub/services.ts';
+import { leafOf } from './place.ts';
 
 const INSTANCE = 'cim-a';
 let server: Awaited<ReturnType<typeof natsServer>>;
@@ -18,13 +19,7 @@ let leaf: Leaf;
 const routed: string[] = [];
 beforeAll(async () => {
   server = await natsServer({});
-  leaf = createLeaf({
-    clock: systemClock,
-    log: silentLogger,
-    config: { url: server.url },
-    name: 'test',
-    inboxPrefix: '_INBOX.node.cim-a',
-  });
+  leaf = leafOf(server.url);
   await leaf.start();
   await leaf.ready(5_000);
   const calls = createCallServer({

@@ -1,6 +1,6 @@
 /**
  * The short way between a connection and who serves calls, on real servers: what goes past the client library arrives as what goes through it,
- * and wherever it cannot go that way it goes the other.
+ * and wherever it cannot go that way it goes the other. (The door is in contracts, which may not know the servers of a test; so it is tried here.)
  */
 import { writeFileSync } from 'node:fs';
 import { connect as dial } from 'node:net';
