@@ -12,7 +12,9 @@ const SETTLED_MS = 25_000;
 export async function asleepRows(count: number): Promise<Row[]> {
   const here = await world({ passivateAfter: '2s' });
   try {
-    return [...(await wakeRows(here, count)), await dedicatedRow(here)];
+    // First: a workload that falls asleep meanwhile would be taken off what these take.
+    const dedicated = await dedicatedRow(here);
+    return [...(await wakeRows(here, count)), dedicated];
   } finally {
     await here.close();
   }
@@ -50,7 +52,8 @@ async function wakeRows(here: World, count: number): Promise<Row[]> {
 async function dedicatedRow(here: World): Promise<Row> {
   const agent = here.fleet.pids()[`agent-${here.instance}`]!;
   const cells = () => sum(descendants(agent).map(pssBytes));
-  await pause(1_000);
+  // What every node has: the launcher, and one spare cell as calm as those to come.
+  await pause(SETTLED_MS);
   const before = cells();
   for (let i = 0; i < DEDICATED; i++) {
     const capability = `bench.alone-${i}`;
@@ -60,5 +63,7 @@ async function dedicatedRow(here: World): Promise<Row> {
     await here.leaf.request(`cim.v1.call.${capability}`, '1', { timeout: 10_000 });
   }
   await pause(SETTLED_MS);
-  return atMostRow('memory per idle dedicated workload (PSS)', 'MiB', (cells() - before) / MiB / DEDICATED, 28, 18);
+  const each = (cells() - before) / MiB / DEDICATED;
+  for (let i = 0; i < DEDICATED; i++) await here.alchemist.undeploy({ name: `bench-alone-${i}`, instance: here.instance });
+  return atMostRow('memory per idle dedicated workload (PSS)', 'MiB', each, 28, 18);
 }

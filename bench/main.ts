@@ -39,7 +39,7 @@ const parts: Record<string, (here: World) => Promise<Row[]>> = {
   neighbours: (here) => neighbourRows(here, quick ? 5 : 15),
   // Needs a node of its own, with another configuration.
   asleep: () => asleepRows(quick ? 3 : 8),
-  peers: (here) => peerRows(here, quick ? 2 : 5, quick ? 500 : 1_000),
+  peers: (here) => peerRows(here, quick ? 4 : 12, 500),
   // Last: what it leaves is a thousand agents.
   crowd: (here) => crowdRows(here, quick ? 150 : 1_000),
 };
