@@ -46,12 +46,28 @@ export async function desiredRows(world: World, count: number): Promise<Row[]> {
   ];
 }
 
-/** The same way without us: a KV write at the hub to a bare pull on the leaf, from a consumer such as the registry makes. */
+/** The same way without us: a KV write at the hub to a bare pull on the leaf. What is written is no document; the node refuses it and goes on. */
 async function pullFloor(world: World, count: number): Promise<number[]> {
-  // The node may read its own desired keys and nothing else, so the floor uses one of those. What is written is no document; the node
-  // refuses it and goes on.
   const bucket = await new Kvm(jetstream(world.hub)).open(topology.desired.name);
   const key = `${world.instance}.agent.bench-floor`;
+  const reader = await bareReader(world, key);
+  const took: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const seen = reader.next();
+    const begun = performance.now();
+    await bucket.put(key, String(i));
+    took.push((await seen) - begun);
+  }
+  await reader.stop();
+  await bucket.purge(key);
+  return took;
+}
+
+/**
+ * Reads a desired key on the leaf as the node does and does nothing with it: from a consumer such as the registry makes, under the node's own
+ * permissions.
+ */
+async function bareReader(world: World, key: string) {
   const { stream, config } = readerConsumer(world.instance, { row: 'desired', slot: READERS - 1, from: 'last' });
   const jsm = await jetstreamManager(world.hub);
   const consumer = { ...config, filter_subject: `${dataOf(topology.desired)}.${key}`, deliver_policy: DeliverPolicy.New };
@@ -61,25 +77,24 @@ async function pullFloor(world: World, count: number): Promise<number[]> {
   const pulled = world.asNode.subscribe(inbox, { callback: (_, { headers }) => void (headers?.code ? undefined : heard?.()) });
   world.asNode.publish(
     `$JS.hub.API.CONSUMER.MSG.NEXT.${stream}.${config.name}`,
-    JSON.stringify({ batch: count + 1, expires: nanos(100_000) }),
+    JSON.stringify({ batch: MOST_READ, expires: nanos(100_000) }),
     { reply: inbox },
   );
   await world.asNode.flush();
-  const took: number[] = [];
-  for (let i = 0; i < count; i++) {
-    const seen = new Promise<void>((resolve) => {
-      heard = resolve;
-    });
-    const begun = performance.now();
-    await bucket.put(key, String(i));
-    await seen;
-    took.push(performance.now() - begun);
-  }
-  pulled.unsubscribe();
-  await jsm.consumers.delete(stream, config.name);
-  await bucket.purge(key);
-  return took;
+  return {
+    /** When the next change was there, as `performance.now()` says it. To be called before it is written. */
+    next: () =>
+      new Promise<number>((resolve) => {
+        heard = () => resolve(performance.now());
+      }),
+    async stop() {
+      pulled.unsubscribe();
+      await jsm.consumers.delete(stream, config.name);
+    },
+  };
 }
+/** More changes than any row makes. */
+const MOST_READ = 1_000;
 
 async function settled(world: World, name: string, generation: number): Promise<void> {
   for (;;) {
@@ -90,7 +105,7 @@ async function settled(world: World, name: string, generation: number): Promise<
   }
 }
 
-/** Milliseconds from the acknowledged deploy to the first answered call; the bundle is on the leaf already. */
+/** Milliseconds from the deploy as the node sees it to the first answered call; the bundle is on the leaf already. */
 export async function coldStartRows(world: World, count: number): Promise<Row[]> {
   const rows: Row[] = [];
   // Keeps a shared cell of this publisher alive: "running cell" means that one is there.
@@ -125,7 +140,10 @@ export async function nothingWarmRow(count: number): Promise<Row> {
   }
 }
 
-/** Milliseconds from the write of a desired change to the first answer, each from none to one replica. */
+/**
+ * Milliseconds from a desired change to the first answer, each from none to one replica. The change is there when a bare reader on the same leaf
+ * has it: the way from the hub is a row of its own (`desired change to action`).
+ */
 async function starts(
   world: World,
   name: string,
@@ -134,13 +152,14 @@ async function starts(
   count: number,
 ): Promise<number[]> {
   const key = desiredKey({ instance: world.instance, kind: 'agent', name });
+  const reader = await bareReader(world, key);
   const took: number[] = [];
   for (let i = 0; i < count; i++) {
     await world.alchemist.deploy({ name, instance: world.instance, isolation, replicas: 0 });
     const write = await world.amend(key, { replicas: 1 });
     // A spare cell is refilled in the background: give it the time it has in life.
     await pause(400);
-    const begun = performance.now();
+    const seen = reader.next();
     await write();
     for (;;) {
       try {
@@ -151,7 +170,8 @@ async function starts(
         await pause(1);
       }
     }
-    took.push(performance.now() - begun);
+    took.push(performance.now() - (await seen));
   }
+  await reader.stop();
   return took;
 }
