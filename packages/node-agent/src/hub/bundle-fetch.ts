@@ -5,8 +5,9 @@
  * Protocol: NATS ADR-31 (direct get in batches): no consumer, and nothing at the hub but the stream itself has a part in it.
  */
 import { type Clock, decodeJson, Fault, objectName, streamName, topology } from '@cim/contracts';
+import { wireOf } from '@cim/contracts/wire';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
-import { createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import { createInbox, type MsgHdrs, MsgHdrsImpl, type NatsConnection } from '@nats-io/transport-node';
 import { z } from 'zod';
 import type { Leaf } from './leaf.ts';
 
@@ -171,32 +172,38 @@ async function readBatch(
   const ended = Promise.withResolvers<'done' | 'none' | 'silent' | 'stopped'>();
   let heard = clock.monotonic();
   let got = 0;
-  const take = (message: Msg) => {
+  const take = (headers: MsgHdrs | undefined, data: Uint8Array) => {
     heard = clock.monotonic();
-    const { headers } = message;
     const status = headers?.code ?? 0;
     if (status >= 400 || headers === undefined) return ended.resolve(got === 0 ? (status === 503 ? 'silent' : 'none') : 'done');
     if (status === 204) return ended.resolve(got === 0 ? 'none' : 'done');
     got++;
     const batched = headers.has('Nats-Num-Pending');
     each({
-      data: message.data,
+      data,
       sequence: Number(headers.get('Nats-Sequence')),
       pending: batched ? Number(headers.get('Nats-Num-Pending')) : undefined,
     });
     if (!batched) ended.resolve('done');
   };
+  const taken = (headers: () => MsgHdrs | undefined, data: Uint8Array) => {
+    try {
+      take(headers(), data);
+    } catch (thrown) {
+      ended.reject(thrown);
+    }
+  };
   const inbox = createInbox(inboxPrefix);
   const subscription = connection.subscribe(inbox, {
-    callback: (error, message) => {
-      if (error) return ended.resolve('silent');
-      try {
-        take(message);
-      } catch (thrown) {
-        ended.reject(thrown);
-      }
-    },
+    callback: (error, { headers, data }) => (error ? ended.resolve('silent') : taken(() => headers, data)),
   });
+  // Past the library, which copies what comes in many reads several times. A chunk is more than one read, so its memory is its own; what is
+  // less keeps that of one read with it.
+  const wire = wireOf(connection);
+  const sid = subscription.getID();
+  wire?.choose(sid, (_, bytes, head, data, end) =>
+    taken(() => (head === data ? undefined : MsgHdrsImpl.decode(bytes.subarray(head, data))), bytes.subarray(data, end)),
+  );
   const onAbort = () => ended.resolve('stopped');
   signal.addEventListener('abort', onAbort, { once: true });
   const silence = clock.every(SILENT_MS / 4, () => {
@@ -213,6 +220,7 @@ async function readBatch(
     silence.cancel();
     signal.removeEventListener('abort', onAbort);
     subscription.unsubscribe();
+    wire?.leave(sid);
   }
 }
 
