@@ -6,15 +6,24 @@ import { desiredKey } from '@cim/contracts';
 import { cpuUs, descendants, MiB, pssBytes, sum } from './procfs.ts';
 import { atMostRow, type Row } from './row.ts';
 import { pause, until } from './waiting.ts';
-import { bundleOf, echoEntry, type World } from './world.ts';
+import { bundleOf, echoEntry, type World, world } from './world.ts';
 
 const capabilityOf = (i: number) => `bench.crowd-${i}`;
 const nameOf = (i: number) => `bench-crowd-${i}`;
 const DEADLINE_MS = 300_000;
 
-/** @param count agents; the bars are for 1,000 */
-export async function crowdRows(world: World, count: number): Promise<Row[]> {
-  const { alchemist, instance, fleet } = world;
+/** On a node of its own. @param count agents; the bars are for 1,000 */
+export async function crowdRows(count: number): Promise<Row[]> {
+  const here = await world();
+  try {
+    return await rowsOf(here, count);
+  } finally {
+    await here.close();
+  }
+}
+
+async function rowsOf(here: World, count: number): Promise<Row[]> {
+  const { alchemist, instance, fleet } = here;
   const agent = fleet.pids()[`agent-${instance}`]!;
   const memory = () => {
     const cells = descendants(agent);
@@ -26,12 +35,12 @@ export async function crowdRows(world: World, count: number): Promise<Row[]> {
   });
   await until(async () => {
     const { workloads } = await alchemist.nodeStatus(instance);
-    const here = workloads.filter(({ name, converged }) => converged && name.startsWith('bench-crowd-'));
-    return here.length === count;
+    const ready = workloads.filter(({ name, converged }) => converged && name.startsWith('bench-crowd-'));
+    return ready.length === count;
   });
   const writes: (() => Promise<number>)[] = [];
   await inLines(16, count, async (i) => {
-    writes.push(await world.amend(desiredKey({ instance, kind: 'agent', name: nameOf(i) }), { replicas: 1 }));
+    writes.push(await here.amend(desiredKey({ instance, kind: 'agent', name: nameOf(i) }), { replicas: 1 }));
   });
   const before = memory();
   const cpu = () => ({ daemon: cpuUs(agent), cells: sum(descendants(agent).map(cpuUs)) });
@@ -42,7 +51,7 @@ export async function crowdRows(world: World, count: number): Promise<Row[]> {
   while (waiting.size > 0) {
     if (performance.now() - begun > DEADLINE_MS) throw new Error(`${waiting.size} of ${count} agents did not answer`);
     const asked = [...waiting].slice(0, 64);
-    const answered = await Promise.all(asked.map((i) => answers(world, i)));
+    const answered = await Promise.all(asked.map((i) => answers(here, i)));
     asked.forEach((i, at) => {
       if (answered[at]) waiting.delete(i);
     });

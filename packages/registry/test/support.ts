@@ -22,7 +22,8 @@ import { natsServer, type TestBundle, type TestNats, temporaryDirectory, testPub
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
-const PASSWORD = 'a-password-of-tests';
+/** Of every user of these tests. */
+export const PASSWORD = 'a-password-of-tests';
 export const roles = ['viewer', 'publisher', 'operator', 'admin'] as const satisfies readonly Role[];
 /** Tokens of the tests are the names of the roles, lengthened. */
 export const tokenOf = (role: string) => `token-of-${role}`;
