@@ -174,8 +174,7 @@ describe('live', () => {
   });
 
   /** What nats-server stores and NATS's client library gives up its connection over. */
-  const headed = (head: string) => (subject: string) =>
-    `HPUB ${subject} ${head.length} ${head.length + 2}\r\n${head}{}\r\n`;
+  const headed = (head: string) => (subject: string) => `HPUB ${subject} ${head.length} ${head.length + 2}\r\n${head}{}\r\n`;
   const nuisances: readonly (readonly [string, (subject: string) => string])[] = [
     ['a return in its subject', (subject) => `PUB ${subject}\rb 2\r\n{}\r\n`],
     ['a space in the name of a header', headed('NATS/1.0\r\nno such (name): x\r\n\r\n')],
@@ -183,22 +182,25 @@ describe('live', () => {
     ['a bare return in its value', headed('NATS/1.0\r\nA: b\rc\r\n\r\n')],
     ['a bare line feed in its value', headed('NATS/1.0\r\nA: b\nc\r\n\r\n')],
   ];
-  test.each(nuisances)('what is stored with %s: listed around, passed over, and the registry keeps its connection', async (_, written) => {
-    await using one = await listen('?instance=cim-nuisance');
-    const before = registry.log.length;
-    const stranger = await wire(hub.nats.url);
-    stranger.write(
-      `CONNECT ${JSON.stringify({ verbose: false, headers: true, user: 'admin', pass: PASSWORD })}\r\n${written('cim.v1.fwd.cim-nuisance.agent.a.deployed')}PING\r\n`,
-    );
-    expect(await stranger.heard((text) => text.includes('PONG'))).not.toContain('-ERR');
-    stranger.socket.destroy();
-    const sequence = await emit(hub.admin, 'cim-nuisance', 'agent.deployed', 'good');
-    // Who stops reading finds its server again after two pings, half a minute later.
-    await waitFor(() => one.ids.at(-1) === sequence, 5_000, 'the event behind it');
-    const { body } = await registry.ask('GET', '/api/v1/events?instance=cim-nuisance&limit=1000', { role: 'viewer' });
-    expect(body.events.at(-1).sequence).toBe(sequence);
-    expect(registry.log.slice(before).filter((line) => /disconnect|reconnect/i.test(line))).toEqual([]);
-  });
+  test.each(nuisances)(
+    'what is stored with %s: listed around, passed over, and the registry keeps its connection',
+    async (_, written) => {
+      await using one = await listen('?instance=cim-nuisance');
+      const before = registry.log.length;
+      const stranger = await wire(hub.nats.url);
+      stranger.write(
+        `CONNECT ${JSON.stringify({ verbose: false, headers: true, user: 'admin', pass: PASSWORD })}\r\n${written('cim.v1.fwd.cim-nuisance.agent.a.deployed')}PING\r\n`,
+      );
+      expect(await stranger.heard((text) => text.includes('PONG'))).not.toContain('-ERR');
+      stranger.socket.destroy();
+      const sequence = await emit(hub.admin, 'cim-nuisance', 'agent.deployed', 'good');
+      // Who stops reading finds its server again after two pings, half a minute later.
+      await waitFor(() => one.ids.at(-1) === sequence, 5_000, 'the event behind it');
+      const { body } = await registry.ask('GET', '/api/v1/events?instance=cim-nuisance&limit=1000', { role: 'viewer' });
+      expect(body.events.at(-1).sequence).toBe(sequence);
+      expect(registry.log.slice(before).filter((line) => /disconnect|reconnect/i.test(line))).toEqual([]);
+    },
+  );
 
   test('a client that does not read is dropped with a reason, and others notice nothing', async () => {
     const { hostname, port } = new URL(registry.url);
