@@ -195,7 +195,7 @@ async function readBatch(
   };
   const inbox = createInbox(inboxPrefix);
   const subscription = connection.subscribe(inbox, {
-    callback: (error, { headers, data }) => (error ? ended.resolve('silent') : taken(() => headers, data)),
+    callback: (error, message) => (error ? ended.resolve('silent') : taken(() => message.headers, message.data)),
   });
   // Past the library, which copies what comes in many reads several times. A chunk is more than one read, so its memory is its own; what is
   // less keeps that of one read with it.
