@@ -12,10 +12,12 @@
  * W3. What no server sends is handed on, and all that follows: to judge it is the library's.
  * W4. What the library would give up over is made readable first, in place and no longer or shorter: a return in a subject becomes a delete
  *     (which no subject of ours has), what a header's name may not have a dash, a line's end within its value a space.
+ * W5. What was taken is not written to again: what is put together of several chunks has memory of its own.
  */
 
 /**
- * A message of a chosen subscription. It lies in `bytes`, which whoever is told of it must neither write to nor keep for long: more lies there.
+ * A message of a chosen subscription. It lies in `bytes`, which whoever is told of it must not write to, and may keep (W5): with it goes what else
+ * lies there, one chunk of the stream at the most.
  * @param reply subject for the answer; empty: none is wanted
  * @param head where its headers begin, with their first line; without headers the same as `data`
  * @param data where its payload begins

@@ -8,11 +8,22 @@
  * V2. Answers of one turn of the event loop leave in one write, between two commands of the library's and never within one.
  * V3. A reader of the library's that gave up all the same ends the connection at once, so that it is made anew.
  */
-import { type ConnectionOptions, type NatsConnection, NatsConnectionImpl, setTransportFactory } from '@nats-io/transport-node';
+import {
+  type ConnectionOptions,
+  type MsgHdrs,
+  MsgHdrsImpl,
+  type NatsConnection,
+  NatsConnectionImpl,
+  setTransportFactory,
+} from '@nats-io/transport-node';
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 import { type Take, WireSplit } from './wire-split.ts';
 
 export type { Take } from './wire-split.ts';
+
+/** Headers of a message that came past the library. @throws as the library's reader of headers */
+export const headersIn = (bytes: Buffer, head: number, data: number): MsgHdrs | undefined =>
+  head === data ? undefined : MsgHdrsImpl.decode(bytes.subarray(head, data));
 
 export interface Wire {
   /** Messages of a subscription go to `take` from now on, and no longer to its callback. @param sid `Subscription.getID()` */

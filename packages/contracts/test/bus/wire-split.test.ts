@@ -14,14 +14,22 @@ interface Said {
   readonly data: string;
 }
 
-/** Splits bytes that come in chunks of these sizes, in turn. Each chunk has memory of its own. */
+/**
+ * Splits bytes that come in chunks of these sizes, in turn. Each chunk has memory of its own. What is taken is read when all has come: it was not
+ * written to meanwhile.
+ */
 function split(bytes: Buffer, cuts: readonly number[], chosen: readonly number[]) {
-  const taken: Said[] = [];
+  const kept: (() => Said)[] = [];
   const takers = new Map(
     chosen.map((sid) => [
       sid,
       (reply: string, all: Buffer, head: number, data: number, end: number) =>
-        void taken.push({ sid, reply, head: all.toString('latin1', head, data), data: all.toString('latin1', data, end) }),
+        void kept.push(() => ({
+          sid,
+          reply,
+          head: all.toString('latin1', head, data),
+          data: all.toString('latin1', data, end),
+        })),
     ]),
   );
   const splitter = new WireSplit(takers);
@@ -31,8 +39,8 @@ function split(bytes: Buffer, cuts: readonly number[], chosen: readonly number[]
     passed.push(...splitter.split(chunk));
     at += chunk.length;
   }
-  expect(splitter.taken).toBe(taken.length);
-  return { taken, passed: Buffer.concat(passed), takers, splitter };
+  expect(splitter.taken).toBe(kept.length);
+  return { taken: kept.map((said) => said()), passed: Buffer.concat(passed), takers, splitter };
 }
 
 /** What the library reads. */

@@ -5,9 +5,9 @@
  * Protocol: NATS ADR-31 (direct get in batches): no consumer, and nothing at the hub but the stream itself has a part in it.
  */
 import { type Clock, decodeJson, Fault, objectName, streamName, topology } from '@cim/contracts';
-import { wireOf } from '@cim/contracts/wire';
+import { headersIn, wireOf } from '@cim/contracts/wire';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
-import { createInbox, type MsgHdrs, MsgHdrsImpl, type NatsConnection } from '@nats-io/transport-node';
+import { createInbox, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { z } from 'zod';
 import type { Leaf } from './leaf.ts';
 
@@ -197,13 +197,10 @@ async function readBatch(
   const subscription = connection.subscribe(inbox, {
     callback: (error, message) => (error ? ended.resolve('silent') : taken(() => message.headers, message.data)),
   });
-  // Past the library, which copies what comes in many reads several times. A chunk is more than one read, so its memory is its own; what is
-  // less keeps that of one read with it.
+  // Past the library, which copies what comes in many reads several times.
   const wire = wireOf(connection);
   const sid = subscription.getID();
-  wire?.choose(sid, (_, bytes, head, data, end) =>
-    taken(() => (head === data ? undefined : MsgHdrsImpl.decode(bytes.subarray(head, data))), bytes.subarray(data, end)),
-  );
+  wire?.choose(sid, (_, bytes, head, data, end) => taken(() => headersIn(bytes, head, data), bytes.subarray(data, end)));
   const onAbort = () => ended.resolve('stopped');
   signal.addEventListener('abort', onAbort, { once: true });
   const silence = clock.every(SILENT_MS / 4, () => {

@@ -21,8 +21,8 @@ import {
   TRACEPARENT_HEADER,
 } from '@cim/contracts';
 import { answerable, respondFault } from '@cim/contracts/bus';
-import { type Take, type Wire, wireOf } from '@cim/contracts/wire';
-import { headers, type Msg, type MsgHdrs, MsgHdrsImpl, type NatsConnection, type Subscription } from '@nats-io/transport-node';
+import { headersIn, type Take, type Wire, wireOf } from '@cim/contracts/wire';
+import { headers, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from '@nats-io/transport-node';
 import type { AnswerText, CallRequest } from '../sandbox/sandbox.ts';
 import type { Leaf } from './leaf.ts';
 
@@ -244,7 +244,7 @@ class Taken implements Asked {
   }
 
   headers(): MsgHdrs | undefined {
-    return this.#head === this.#data ? undefined : MsgHdrsImpl.decode(this.#bytes.subarray(this.#head, this.#data));
+    return headersIn(this.#bytes, this.#head, this.#data);
   }
 
   /** As the library reads text: without the mark some put before it. */
