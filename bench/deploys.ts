@@ -52,13 +52,16 @@ async function pullFloor(world: World, count: number): Promise<number[]> {
   const key = `${world.instance}.agent.bench-floor`;
   const reader = await bareReader(world, key);
   const took: number[] = [];
-  for (let i = 0; i < count; i++) {
-    const seen = reader.next();
-    const begun = performance.now();
-    await bucket.put(key, String(i));
-    took.push((await seen) - begun);
+  try {
+    for (let i = 0; i < count; i++) {
+      const seen = reader.next();
+      const begun = performance.now();
+      await bucket.put(key, String(i));
+      took.push((await seen) - begun);
+    }
+  } finally {
+    await reader.stop();
   }
-  await reader.stop();
   await bucket.purge(key);
   return took;
 }
@@ -82,11 +85,22 @@ async function bareReader(world: World, key: string) {
   );
   await world.asNode.flush();
   return {
-    /** When the next change was there, as `performance.now()` says it. To be called before it is written. */
-    next: () =>
-      new Promise<number>((resolve) => {
-        heard = () => resolve(performance.now());
-      }),
+    /** When the next change was there, as `performance.now()` says it. To be called before it is written. @throws Error after a while */
+    next() {
+      const seen = new Promise<number>((resolve, reject) => {
+        const late = setTimeout(
+          () => reject(new Error(`the bare reader did not see the change within ${LATE_MS} ms`)),
+          LATE_MS,
+        );
+        heard = () => {
+          clearTimeout(late);
+          resolve(performance.now());
+        };
+      });
+      // Whoever failed before it waited for this has told why already.
+      seen.catch(() => {});
+      return seen;
+    },
     async stop() {
       pulled.unsubscribe();
       await jsm.consumers.delete(stream, config.name);
@@ -95,6 +109,7 @@ async function bareReader(world: World, key: string) {
 }
 /** More changes than any row makes. */
 const MOST_READ = 1_000;
+const LATE_MS = 30_000;
 
 async function settled(world: World, name: string, generation: number): Promise<void> {
   for (;;) {
@@ -154,24 +169,27 @@ async function starts(
   const key = desiredKey({ instance: world.instance, kind: 'agent', name });
   const reader = await bareReader(world, key);
   const took: number[] = [];
-  for (let i = 0; i < count; i++) {
-    await world.alchemist.deploy({ name, instance: world.instance, isolation, replicas: 0 });
-    const write = await world.amend(key, { replicas: 1 });
-    // A spare cell is refilled in the background: give it the time it has in life.
-    await pause(400);
-    const seen = reader.next();
-    await write();
-    for (;;) {
-      try {
-        await world.leaf.request(`cim.v1.call.${capability}`, '1', { timeout: 2_000 });
-        break;
-      } catch {
-        // No responders yet. A pause, or the asking would take the core the node starts on.
-        await pause(1);
+  try {
+    for (let i = 0; i < count; i++) {
+      await world.alchemist.deploy({ name, instance: world.instance, isolation, replicas: 0 });
+      const write = await world.amend(key, { replicas: 1 });
+      // A spare cell is refilled in the background: give it the time it has in life.
+      await pause(400);
+      const seen = reader.next();
+      await write();
+      for (;;) {
+        try {
+          await world.leaf.request(`cim.v1.call.${capability}`, '1', { timeout: 2_000 });
+          break;
+        } catch {
+          // No responders yet. A pause, or the asking would take the core the node starts on.
+          await pause(1);
+        }
       }
+      took.push(performance.now() - (await seen));
     }
-    took.push(performance.now() - (await seen));
+  } finally {
+    await reader.stop();
   }
-  await reader.stop();
   return took;
 }

@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: figures over a floor of the same run. `--json` prints one row per line, `--quick` takes fewer rounds, `--only NAME`
  * runs one part (calls, desired, start, bundles, trust, enrolment, readers, neighbours, asleep, peers, crowd). Exit code 0 also when a bar is
- * missed: a figure is a finding, not a failure; `--gate` makes a missed bar exit 1. A part that could not be measured is said, the others are
- * shown, and the exit code is 1.
+ * missed: a figure is a finding, not a failure; `--gate` makes a missed bar exit 1. A part that could not be measured ends it: what was found before
+ * is shown, and the exit code is 1.
  */
 import os from 'node:os';
 import { parseArgs } from 'node:util';
@@ -64,9 +64,10 @@ try {
       rows.push(...found);
       if (values.json) for (const row of found) process.stdout.write(`${JSON.stringify(row)}\n`);
     } catch (error) {
-      // What the other parts found is not lost for it.
+      // What was found before is not lost for it; what it left on the node would be in what comes after.
       failed = true;
       say(`${name} failed: ${(error as Error).stack}`);
+      break;
     }
   }
 } finally {

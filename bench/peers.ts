@@ -4,7 +4,7 @@
  *
  * Each stands against ours alone, in short turns, and what counts is the median of what the turns of each pair give: hosts differ from one ten
  * seconds to the next by more than the contenders do, and whoever has waited for long has to get warm again first. What that costs ours has
- * rows of its own.
+ * a row of its own.
  *
  * The bars: ahead of each on throughput, and ahead on memory of all that isolate by process.
  */
@@ -12,12 +12,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { idleBytes } from './idle.ts';
 import { latencies, throughput } from './load.ts';
 import { type Kind, kinds, missing } from './peers/guests.ts';
-import { cpuUs, descendants, MiB, pssBytes, sum } from './procfs.ts';
+import { cpuUs, MiB, sum } from './procfs.ts';
 import { median, percentile, type Row } from './row.ts';
 import { pause } from './waiting.ts';
-import { bundleOf, echoEntry, type World } from './world.ts';
+import { bundleOf, type World } from './world.ts';
 
 const RESPONDER = fileURLToPath(new URL('./peers/responder.ts', import.meta.url));
 const IN_FLIGHT = [64, 256] as const;
@@ -31,7 +32,8 @@ const SINGLE = 150;
 /** How long ours stands still before what that costs is measured; and how long it is called then, ms. */
 const STILL_MS = 10_000;
 const FIRST_MS = 200;
-/** Workloads of ours opened to learn what one takes in a shared cell. */
+/** Workloads of ours opened to learn what one takes. */
+const DEDICATED = 6;
 const SHARED = 60;
 
 const transform = (capability: string): string =>
@@ -71,8 +73,12 @@ export async function peerRows(world: World, rounds: number, ms: number): Promis
     }
   }
   rows.push(...(await stillRows(world, own, rounds)));
-  const shared = await sharedBytes(world);
-  rows.push({ name: 'cim: memory per idle workload in a shared cell (PSS)', unit: 'MiB', value: shared / MiB });
+  const dedicated = await idleBytes(world, DEDICATED, 'dedicated');
+  const shared = await idleBytes(world, SHARED, 'shared');
+  rows.push(
+    { name: 'cim: memory per idle workload in a cell of its own (PSS)', unit: 'MiB', value: dedicated / MiB },
+    { name: 'cim: memory per idle workload in a shared cell (PSS)', unit: 'MiB', value: shared / MiB },
+  );
   for (const kind of here) {
     const cold = (await lineOf<number[]>(['cold', kind, '5'])) ?? [];
     rows.push({ name: `${kind}: cold start`, unit: 'ms', value: median(cold) });
@@ -156,27 +162,6 @@ async function stillRows({ leaf }: World, { subject }: Contender, rounds: number
   }
   const name = `cim: calls in the first ${FIRST_MS} ms after ${STILL_MS / 1000} s of standing still, 64 in flight`;
   return [{ name, unit: 'calls/s', value: median(first), floor: median(later), ratio: median(ratios) }];
-}
-
-/** What one workload more takes where workloads of a publisher share a cell, as they do unless told otherwise. */
-async function sharedBytes({ alchemist, instance, fleet, leaf }: World): Promise<number> {
-  const agent = fleet.pids()[`agent-${instance}`]!;
-  const cells = () => sum(descendants(agent).map(pssBytes));
-  const place = async (i: number) => {
-    const capability = `bench.beside-${i}`;
-    const bundle = await bundleOf(`bench-beside-${i}`, echoEntry(capability), [capability]);
-    await alchemist.deploy({ bundle, instance });
-    await leaf.request(`cim.v1.call.${capability}`, '1', { timeout: 10_000 });
-  };
-  // The first loads what all share.
-  await place(0);
-  await pause(WARM_MS);
-  const before = cells();
-  for (let i = 1; i <= SHARED; i++) await place(i);
-  await pause(WARM_MS);
-  const each = (cells() - before) / SHARED;
-  for (let i = 0; i <= SHARED; i++) await alchemist.undeploy({ name: `bench-beside-${i}`, instance });
-  return each;
 }
 
 async function floor(world: World): Promise<Contender> {
